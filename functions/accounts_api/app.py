@@ -1,0 +1,210 @@
+"""Accounts, providers, the consent pages and the OAuth callback. This function alone may create a token's secret."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from mailbearer import pages
+from mailbearer.config import read_settings
+from mailbearer.errors import Conflict, ConsentRefused, TokenError, Unavailable
+from mailbearer.http import Request, Response, Route, respond
+from mailbearer.ids import rfc3339
+from mailbearer.observability import count, logger
+from mailbearer.resources import account_resource, health_resource, registration_resource
+from mailbearer.wiring import Wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailbearer.account import Account
+
+_NEEDS = (
+    "api_url",
+    "messages_table",
+    "accounts_table",
+    "consents_table",
+    "registrations_table",
+    "queue_url",
+    "content_bucket",
+    "secrets_prefix",
+    "audit_log_group",
+    "event_bus",
+)
+
+
+@cache
+def wiring() -> Wiring:
+    """Join what this function needs, once."""
+    return Wiring(read_settings(os.environ, *_NEEDS))
+
+
+def add(request: Request) -> Response:
+    """Add a mailbox and give the link for its owner."""
+    caller = request.known_caller
+    account = wiring().directory.add(request.json(), caller)
+    consent_url = wiring().consent.begin(account, actor=caller.key_id)
+    headers = {"location": f"/v1/accounts/{account.id}"}
+    return Response(201, account_resource(account) | {"consent_url": consent_url}, headers)
+
+
+def list_accounts(request: Request) -> Response:
+    """List the caller's accounts."""
+    found, cursor = wiring().directory.listing(
+        request.known_caller, limit=request.limit(), cursor=request.query.get("cursor", "")
+    )
+    return Response(200, {"data": [account_resource(account) for account in found], "next_cursor": cursor or None})
+
+
+def show(request: Request) -> Response:
+    """Show one account."""
+    return Response(200, account_resource(_account(request)))
+
+
+def change(request: Request) -> Response:
+    """Change name, aliases or limits."""
+    return Response(
+        200, account_resource(wiring().directory.change(_account(request), request.json(), request.known_caller))
+    )
+
+
+def delete(request: Request) -> Response:
+    """Revoke, delete the secret, and forget the mailbox."""
+    account, caller = _account(request), request.known_caller
+    if account.state != "revoked" or account.revocation_pending:
+        account = wiring().revocation.revoke(account, actor=caller.key_id, reason="deleted").account
+    wiring().directory.remove(account, caller)
+    return Response(204)
+
+
+def consent(request: Request) -> Response:
+    """Give a new consent link; the account keeps its id."""
+    account = _account(request)
+    link = wiring().consent.begin(account, actor=request.known_caller.key_id)
+    return Response(200, account_resource(account) | {"consent_url": link})
+
+
+def rotate(request: Request) -> Response:
+    """Refresh the mailbox's token now."""
+    account = _account(request)
+    try:
+        wiring().lifecycle.refresh(account.id, needed_until=account.token.expires_at + 1)
+    except TokenError as error:
+        raise Conflict(f"{error.title}: {error.detail}") from error
+    count(refreshed=1)
+    return health(request)
+
+
+def validate(request: Request) -> Response:
+    """Prove that the token opens the mailbox, sending nothing; gives the health afterwards."""
+    account = _account(request)
+    try:
+        found = wiring().prober.probe(account)
+    except TokenError as error:
+        raise Conflict(f"{error.title}: {error.detail}") from error
+    shown = health_resource(found.account, wiring().clock(), _consent_path(account))
+    return Response(200, shown | {"valid": found.valid})
+
+
+def revoke(request: Request) -> Response:
+    """Refuse every send from now on, tell the provider, retire the secret."""
+    done = wiring().revocation.revoke(_account(request), actor=request.known_caller.key_id, reason="requested")
+    answer = account_resource(done.account) | {
+        "provider_told": done.provider_told,
+        "secret_retired": done.secret_retired,
+        "token_may_live_until": rfc3339(done.token_may_live_until),
+    }
+    return Response(200, answer)
+
+
+def pause(request: Request) -> Response:
+    """Let the mailbox's mail wait."""
+    return Response(200, account_resource(wiring().directory.pause(_account(request), request.known_caller)))
+
+
+def resume(request: Request) -> Response:
+    """Let a paused mailbox send again, what waited first."""
+    account = wiring().directory.resume(_account(request), request.known_caller)
+    return Response(200, account_resource(account) | {"drained": wiring().submission.drain(account)})
+
+
+def health(request: Request) -> Response:
+    """Show how the grant stands, from what is recorded."""
+    account = _account(request)
+    return Response(200, health_resource(account, wiring().clock(), _consent_path(account)))
+
+
+def list_providers(request: Request) -> Response:
+    """List the registrations, without secrets."""
+    del request
+    found = wiring().registrations.listing()
+    return Response(200, {"data": [registration_resource(one) for one in found], "next_cursor": None})
+
+
+def connect(request: Request) -> Response:
+    """Show the owner of a mailbox what is asked."""
+    try:
+        page = wiring().consent.page(request.params["ticket"])
+    except ConsentRefused as error:
+        return Response(error.status, pages.refused_page(error.detail), pages.page_headers())
+    text = pages.consent_page(page.account, page.registration, page.authorization_url)
+    return Response(200, text, pages.page_headers())
+
+
+def callback(request: Request) -> Response:
+    """Take the provider's answer; mail that was held for the mailbox goes out."""
+    try:
+        connected = wiring().consent.finish(request.query)
+    except ConsentRefused as error:
+        return Response(error.status, pages.refused_page(error.detail), pages.page_headers())
+    wiring().submission.drain(connected.account)
+    return Response(200, pages.connected_page(connected.account, connected.missing), pages.page_headers())
+
+
+ROUTES = (
+    Route("POST", "/v1/accounts", "accounts:write", add),
+    Route("GET", "/v1/accounts", "accounts:read", list_accounts),
+    Route("GET", "/v1/accounts/{id}", "accounts:read", show),
+    Route("PATCH", "/v1/accounts/{id}", "accounts:write", change),
+    Route("DELETE", "/v1/accounts/{id}", "accounts:write", delete),
+    Route("POST", "/v1/accounts/{id}/consent", "accounts:write", consent),
+    Route("POST", "/v1/accounts/{id}/rotate", "accounts:write", rotate),
+    Route("POST", "/v1/accounts/{id}/validate", "accounts:write", validate),
+    Route("POST", "/v1/accounts/{id}/revoke", "accounts:write", revoke),
+    Route("POST", "/v1/accounts/{id}/pause", "accounts:write", pause),
+    Route("POST", "/v1/accounts/{id}/resume", "accounts:write", resume),
+    Route("GET", "/v1/accounts/{id}/health", "accounts:read", health),
+    Route("GET", "/v1/providers", "accounts:read", list_providers),
+    Route("GET", "/connect/{ticket}", "", connect),
+    Route("GET", "/oauth/callback", "", callback),
+)
+
+
+def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Answer one API Gateway request (payload format 2.0)."""
+    wiring().trail.request_id = event["requestContext"].get("requestId", "")
+    answer = respond(event, ROUTES, unexpected=_log_unexpected(event))
+    try:
+        wiring().trail.flush()
+    except Unavailable as error:
+        # What was done is done; the events stay here for the next request, and an answer that hid the effect would
+        # mislead.
+        logger().error("audit events wait in memory", extra={"reason": error.detail})
+    return answer
+
+
+def _log_unexpected(event: dict[str, Any]) -> Callable[[], None]:
+    def log() -> None:
+        request_id = event["requestContext"].get("requestId", "")
+        logger().exception("request failed", extra={"request_id": request_id, "route": event.get("routeKey", "")})
+
+    return log
+
+
+def _account(request: Request) -> Account:
+    return wiring().directory.find(request.params["id"], request.known_caller)
+
+
+def _consent_path(account: Account) -> str:
+    return f"/v1/accounts/{account.id}/consent"

@@ -1,0 +1,1 @@
+"""Send an application's mail through the mailboxes its owner already has."""

@@ -1,0 +1,99 @@
+"""One boto3 session, and one client of each service when it is first asked for."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import boto3
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+
+_CONNECT_SECONDS = 2
+_READ_SECONDS = 5
+_READ_SECONDS_OF_BODIES = 10
+_TRIES = 3
+_BODY_SERVICES = frozenset({"s3", "sqs"})
+
+
+def default_session() -> boto3.Session:
+    """Make a session from the environment, as boto3 does by itself (region, credentials, AWS_ENDPOINT_URL)."""
+    import boto3  # noqa: PLC0415 - a quarter of a second that a cold start pays only if it needs AWS
+
+    return boto3.Session()
+
+
+class Clients:
+    """Lazy clients with bounded time-outs and tries; safe for several threads.
+
+    A client takes at most 3 tries of 2 s to connect and 5 s to read (10 s for S3 and SQS, which carry bodies).
+    """
+
+    def __init__(
+        self, session: Callable[[], boto3.Session] = default_session, *, endpoint_url: str | None = None
+    ) -> None:
+        self._make_session = session
+        self._endpoint_url = endpoint_url
+        self._session: boto3.Session | None = None
+        self._clients: dict[str, Any] = {}
+        # Making a client from a session is not thread-safe, using one is.
+        self._lock = threading.Lock()
+
+    @property
+    def dynamodb(self) -> DynamoDBClient:
+        """Give the DynamoDB client."""
+        return cast("DynamoDBClient", self.client("dynamodb"))
+
+    @property
+    def events(self) -> EventBridgeClient:
+        """Give the EventBridge client."""
+        return cast("EventBridgeClient", self.client("events"))
+
+    @property
+    def logs(self) -> CloudWatchLogsClient:
+        """Give the CloudWatch Logs client."""
+        return cast("CloudWatchLogsClient", self.client("logs"))
+
+    @property
+    def s3(self) -> S3Client:
+        """Give the S3 client."""
+        return cast("S3Client", self.client("s3"))
+
+    @property
+    def secretsmanager(self) -> SecretsManagerClient:
+        """Give the Secrets Manager client."""
+        return cast("SecretsManagerClient", self.client("secretsmanager"))
+
+    @property
+    def sqs(self) -> SQSClient:
+        """Give the SQS client."""
+        return cast("SQSClient", self.client("sqs"))
+
+    def client(self, service: str) -> Any:
+        """Give the client of any service, by boto3's name for it."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make(service)
+            return self._clients[service]
+
+    def _make(self, service: str) -> Any:
+        from botocore.config import Config  # noqa: PLC0415 - as above
+
+        if self._session is None:
+            self._session = self._make_session()
+        config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS_OF_BODIES if service in _BODY_SERVICES else _READ_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": _TRIES},
+            tcp_keepalive=True,
+        )
+        # The service is a word here, and the stubs have an overload for each.
+        make: Callable[..., Any] = self._session.client
+        return make(service, config=config, endpoint_url=self._endpoint_url)

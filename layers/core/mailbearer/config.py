@@ -1,0 +1,66 @@
+"""Settings of a function, read from its environment when it first runs; every problem is named at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mailbearer.errors import ConfigurationInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAMES = {
+    "stage": "MAILBEARER_STAGE",
+    "api_url": "API_URL",
+    "messages_table": "MESSAGES_TABLE",
+    "accounts_table": "ACCOUNTS_TABLE",
+    "consents_table": "CONSENTS_TABLE",
+    "keys_table": "KEYS_TABLE",
+    "registrations_table": "REGISTRATIONS_TABLE",
+    "queue_url": "QUEUE_URL",
+    "dead_letter_queue_url": "DEAD_LETTER_QUEUE_URL",
+    "content_bucket": "CONTENT_BUCKET",
+    "secrets_prefix": "SECRETS_PREFIX",
+    "audit_log_group": "AUDIT_LOG_GROUP",
+    "event_bus": "EVENT_BUS",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where things are; a name that a function does not need stays empty."""
+
+    stage: str = ""
+    local: bool = False
+    api_url: str = ""
+    messages_table: str = ""
+    accounts_table: str = ""
+    consents_table: str = ""
+    keys_table: str = ""
+    registrations_table: str = ""
+    queue_url: str = ""
+    dead_letter_queue_url: str = ""
+    content_bucket: str = ""
+    secrets_prefix: str = ""
+    kms_key_id: str = ""
+    audit_log_group: str = ""
+    event_bus: str = ""
+    function: str = "mailbearer"
+
+
+def read_settings(environment: Mapping[str, str], *needed: str) -> Settings:
+    """Read the settings; raises `ConfigurationInvalid` naming every variable that is missing or wrong."""
+    values = {name: environment.get(variable, "").strip() for name, variable in _NAMES.items()}
+    problems = [f"{_NAMES[name]} is not set" for name in needed if not values[name]]
+    local = environment.get("MAILBEARER_LOCAL", "false").strip().lower()
+    if local not in {"true", "false"}:
+        problems.append("MAILBEARER_LOCAL is neither true nor false")
+    if problems:
+        raise ConfigurationInvalid("; ".join(problems) + ".")
+    return Settings(
+        local=local == "true",
+        kms_key_id=environment.get("KMS_KEY_ID", "").strip(),
+        function=environment.get("AWS_LAMBDA_FUNCTION_NAME", "mailbearer"),
+        **{**values, "api_url": values["api_url"].rstrip("/")},
+    )

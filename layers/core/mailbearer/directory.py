@@ -1,0 +1,188 @@
+"""The mailboxes: adding, changing, pausing and finding them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mailbearer.account import Account, AccountState
+from mailbearer.addresses import read_address, unsafe_in_header
+from mailbearer.errors import Conflict, Fault, InvalidInput, NotFound
+from mailbearer.ids import new_id
+from mailbearer.lookup import find_account
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mailbearer.caller import Caller
+    from mailbearer.ports import AccountStore, Clock, RandomBytes, RegistrationStore
+    from mailbearer.registration import Registration
+    from mailbearer.trail import Trail
+
+_LIMITS = ("per_minute", "per_day", "concurrency", "recipients_per_message")
+_CREATE = frozenset({"provider", "address", "transport", "display_name", "aliases", "limits"})
+_CHANGE = frozenset({"display_name", "aliases", "limits"})
+_MAX_NAME, _MAX_ALIASES = 200, 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """Keep the mailboxes."""
+
+    accounts: AccountStore
+    registrations: RegistrationStore
+    trail: Trail
+    clock: Clock
+    random_bytes: RandomBytes
+
+    def add(self, body: object, caller: Caller) -> Account:
+        """Add a mailbox that waits for consent. Raises `InvalidInput` with all faults."""
+        fields = _object(body)
+        faults = _unknown(fields, _CREATE)
+        registration = self._registration(fields, faults)
+        address = read_address(fields.get("address"), "/address", faults)
+        transport = fields.get("transport") or (registration.transport if registration else "")
+        if registration is not None and transport != registration.transport:
+            detail = (
+                f"{registration.name} is registered for {registration.transport}; add a registration for {transport}."
+            )
+            faults.append(Fault("/transport", "transport_not_registered", detail))
+        changes = _read_changes(fields, faults)
+        if faults or registration is None or address is None:
+            raise InvalidInput(tuple(faults))
+        self._refuse_twin(address.email, registration)
+        now = self.clock()
+        account = Account(
+            id=new_id("acc_", now, self.random_bytes),
+            provider=registration.name,
+            address=address.email,
+            transport=registration.transport,
+            state=AccountState.PENDING_CONSENT,
+            scopes_wanted=registration.scopes,
+            created_at=now,
+            updated_at=now,
+        )
+        account = replace(account, **changes)
+        self.trail.intend("account.add", account.id, actor=caller.key_id, registration=registration.name)
+        self.accounts.create(account)
+        self.trail.note("account.added", account.id, "added", actor=caller.key_id, registration=registration.name)
+        return account
+
+    def change(self, account: Account, body: object, caller: Caller) -> Account:
+        """Change name, aliases or limits. Raises `InvalidInput` with all faults, `Conflict`."""
+        fields = _object(body)
+        faults = _unknown(fields, _CHANGE)
+        changes = _read_changes(fields, faults)
+        if faults:
+            raise InvalidInput(tuple(faults))
+        changed = self._replace(account, **changes)
+        self.trail.note("account.changed", account.id, "changed", actor=caller.key_id, fields=" ".join(sorted(changes)))
+        return changed
+
+    def pause(self, account: Account, caller: Caller) -> Account:
+        """Let the mailbox's mail wait. Raises `Conflict` unless it is active."""
+        if account.state is AccountState.PAUSED:
+            return account
+        if account.state is not AccountState.ACTIVE:
+            msg = f"Only an active mailbox can be paused; this one is {account.state}."
+            raise Conflict(msg)
+        paused = self._replace(account, state=AccountState.PAUSED)
+        self.trail.note("account.paused", account.id, "paused", actor=caller.key_id)
+        return paused
+
+    def resume(self, account: Account, caller: Caller) -> Account:
+        """Let a paused mailbox send again. Raises `Conflict` unless it is paused."""
+        if account.state is AccountState.ACTIVE:
+            return account
+        if account.state is not AccountState.PAUSED:
+            msg = f"Only a paused mailbox can be resumed; this one is {account.state}."
+            raise Conflict(msg)
+        active = self._replace(account, state=AccountState.ACTIVE)
+        self.trail.note("account.resumed", account.id, "resumed", actor=caller.key_id)
+        return active
+
+    def remove(self, account: Account, caller: Caller) -> None:
+        """Forget a revoked mailbox. Raises `Conflict` while its revocation is unfinished."""
+        if account.state is not AccountState.REVOKED or account.revocation_pending:
+            msg = "The provider could not be told of the revocation yet; the schedule goes on. Delete it again later."
+            raise Conflict(msg)
+        self.accounts.delete(account)
+        self.trail.note("account.deleted", account.id, "deleted", actor=caller.key_id)
+
+    def find(self, account_id: str, caller: Caller) -> Account:
+        """Find an account by id or address. Raises `NotFound`, the same for what is not the caller's."""
+        account = find_account(self.accounts, account_id)
+        if account is None or not caller.may_use(account.id):
+            msg = "There is no such account."
+            raise NotFound(msg)
+        return account
+
+    def listing(self, caller: Caller, *, limit: int, cursor: str) -> tuple[list[Account], str]:
+        """List the accounts a caller may use."""
+        if caller.accounts:
+            found = (self.accounts.get(account_id) for account_id in sorted(caller.accounts))
+            return [account for account in found if account is not None], ""
+        return self.accounts.listing(limit=limit, cursor=cursor)
+
+    def _registration(self, fields: Mapping[str, Any], faults: list[Fault]) -> Registration | None:
+        name = fields.get("provider")
+        registration = self.registrations.get(name) if isinstance(name, str) and name else None
+        if registration is None:
+            detail = "Name a registration; GET /v1/providers lists them, `mailbearer providers add` adds one."
+            faults.append(Fault("/provider", "unknown_provider", detail))
+        return registration
+
+    def _refuse_twin(self, address: str, registration: Registration) -> None:
+        for other in self.accounts.by_address(address.lower()):
+            if other.provider == registration.name and other.state is not AccountState.REVOKED:
+                msg = f"{address} is connected through {registration.name} already, as {other.id}."
+                raise Conflict(msg)
+
+    def _replace(self, account: Account, **fields: Any) -> Account:
+        for _ in range(10):
+            changed = account.changed(updated_at=self.clock(), **fields)
+            stored = self.accounts.replace(changed, expected=account)
+            if stored == changed:
+                return changed
+            if stored.state is not account.state:
+                break
+            account = stored
+        msg = "The account changed in the meantime; look at it again."
+        raise Conflict(msg)
+
+
+def _object(body: object) -> Mapping[str, Any]:
+    if not isinstance(body, dict):
+        raise InvalidInput((Fault("", "not_an_object", "The body has to be a JSON object."),))
+    return body
+
+
+def _unknown(fields: Mapping[str, Any], known: frozenset[str]) -> list[Fault]:
+    detail = f"There is no such field; there are {', '.join(sorted(known))}."
+    return [Fault(f"/{name}", "unknown_field", detail) for name in fields if name not in known]
+
+
+def _read_changes(fields: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if (name := fields.get("display_name")) is not None:
+        if not isinstance(name, str) or len(name) > _MAX_NAME or unsafe_in_header(name):
+            detail = f"display_name is a string of at most {_MAX_NAME} characters without control characters."
+            faults.append(Fault("/display_name", "invalid_display_name", detail))
+        changes["display_name"] = name
+    if (aliases := fields.get("aliases")) is not None:
+        if not isinstance(aliases, list) or len(aliases) > _MAX_ALIASES:
+            faults.append(Fault("/aliases", "not_a_list", f"aliases is a list of at most {_MAX_ALIASES} addresses."))
+        else:
+            read = [read_address(alias, f"/aliases/{index}", faults) for index, alias in enumerate(aliases)]
+            changes["aliases"] = tuple(alias.email for alias in read if alias is not None)
+    if (limits := fields.get("limits")) is not None:
+        if not isinstance(limits, dict) or not all(
+            name in _LIMITS and isinstance(value, int) and not isinstance(value, bool) and value > 0
+            for name, value in limits.items()
+        ):
+            faults.append(
+                Fault("/limits", "invalid_limits", f"limits holds positive integers for {', '.join(_LIMITS)}.")
+            )
+        else:
+            changes["limits"] = tuple(sorted(limits.items()))
+    return changes

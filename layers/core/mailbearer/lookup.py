@@ -1,0 +1,31 @@
+"""Finding the account that somebody names, by id or by address: one rule for both APIs and the queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailbearer.account import Account, AccountState
+from mailbearer.errors import Fault, InvalidInput
+from mailbearer.ids import is_id
+
+if TYPE_CHECKING:
+    from mailbearer.ports import AccountStore
+
+
+def find_account(accounts: AccountStore, named: str) -> Account | None:
+    """Find an account by id, or by address if one that is not revoked has it, or only one has.
+
+    Raises `InvalidInput` if the address could mean several.
+    """
+    if is_id("acc_", named):
+        return accounts.get(named)
+    if "@" not in named:
+        return None
+    found = accounts.by_address(named.lower())
+    living = [account for account in found if account.state is not AccountState.REVOKED]
+    candidates = living or found
+    if len(candidates) > 1:
+        detail = f"{len(candidates)} accounts have this address; name one by its id."
+        raise InvalidInput((Fault("/account", "ambiguous_account", detail),))
+    # The index may lag behind; the account itself is read consistently.
+    return accounts.get(candidates[0].id) if candidates else None

@@ -1,0 +1,178 @@
+"""A message, what becomes of it, and the record that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a message stands (api.md)."""
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    SENDING = "sending"
+    DEFERRED = "deferred"
+    HELD = "held"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def terminal(self) -> bool:
+        """Tell whether nothing more happens by itself."""
+        return self in {Status.SENT, Status.UNKNOWN, Status.FAILED, Status.CANCELED}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A mailbox address (RFC 5322 section 3.4.1), already checked; the domain is in ASCII form."""
+
+    email: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """One attached or inline part; `content` is canonical base64 without line breaks, `size` the decoded bytes."""
+
+    filename: str
+    content: str = field(repr=False)
+    size: int
+    content_type: str = ""
+    content_id: str = ""
+    disposition: str = "attachment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsubscribe:
+    """RFC 2369 and RFC 8058: where a reader gets off the list."""
+
+    url: str = ""
+    mailto: str = ""
+    one_click: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message as it was authorised; exactly these recipients go into RCPT TO.
+
+    `raw` holds a whole RFC 5322 message in base64 and excludes the content fields. `date` is epoch seconds.
+    """
+
+    account: str
+    sender: Address
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    reply_to: tuple[Address, ...] = ()
+    subject: str = field(default="", repr=False)
+    text: str | None = field(default=None, repr=False)
+    html: str | None = field(default=None, repr=False)
+    attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    raw: str | None = field(default=None, repr=False)
+    in_reply_to: str = ""
+    references: tuple[str, ...] = ()
+    unsubscribe: Unsubscribe | None = None
+    on_unknown: str = "hold"
+    tags: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    message_id: str = ""
+    date: float = 0
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Give every address once, in order: what goes into RCPT TO."""
+        return tuple(dict.fromkeys(address.email for address in (*self.to, *self.cc, *self.bcc)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at a provider; `retry_at` is epoch seconds, 0 = none."""
+
+    at: float
+    outcome: str
+    code: str = ""
+    detail: str = ""
+    retry_at: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRecord:
+    """The status of a message: what the table holds, never content. Times are epoch seconds, 0 = none.
+
+    `attempt` counts provider calls begun; a queue copy carries the number it is for, so that a stale one is recognised.
+    `parked` says that the content lies in the content bucket.
+    """
+
+    id: str
+    account: str
+    caller: str
+    status: Status
+    message_id: str
+    request_hash: str
+    created_at: float
+    updated_at: float
+    send_at: float = 0
+    sent_at: float = 0
+    attempt: int = 0
+    owner: str = ""
+    lease_until: float = 0
+    retry_at: float = 0
+    provider_id: str = ""
+    on_unknown: str = "hold"
+    attempts: tuple[Attempt, ...] = ()
+    problem_code: str = ""
+    problem_detail: str = ""
+    tags: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    parked: bool = False
+    expires_at: float = 0
+
+
+class Verdict(StrEnum):
+    """How certain the fate of one provider call is (semantics.md, Sending, 5)."""
+
+    ACCEPTED = "accepted"
+    NOT_ACCEPTED = "not_accepted"
+    UNKNOWN = "unknown"
+
+
+class Remedy(StrEnum):
+    """What helps against a refusal that is certain."""
+
+    NONE = "none"
+    """Nothing: the message itself is refused."""
+    RETRY = "retry"
+    """The same again later."""
+    REFRESH = "refresh"
+    """A fresh token, once, then the same again."""
+    HOLD = "hold"
+    """Somebody has to mend the mailbox first; the mail waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one provider call came to.
+
+    `code` is ours and stable, `detail` is the provider's code and words, shortened. `retry_after` is in seconds, None
+    if unsaid.
+    """
+
+    verdict: Verdict
+    code: str = ""
+    detail: str = ""
+    provider_id: str = ""
+    remedy: Remedy = Remedy.NONE
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A message ready for a transport: its MIME bytes (CRLF, 7bit-clean) and its envelope (RFC 5321)."""
+
+    mail_from: str
+    rcpt_to: tuple[str, ...]
+    mime: bytes = field(repr=False)

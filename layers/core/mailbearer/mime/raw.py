@@ -1,0 +1,92 @@
+"""Messages that come whole (RFC 5322 bytes): what they say in their header, and how they are sent on."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+from mailbearer.errors import Fault
+from mailbearer.message import Address, Message
+from mailbearer.mime.headers import address_field, date_field, token_field
+from mailbearer.mime.parts import crlf
+from mailbearer.ports import RawHeaders
+
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(?:[^\r\n]*\r\n)(?:[ \t][^\r\n]*\r\n)*")
+_WELL_FORMED_HEADER = re.compile(rb"(?:[!-9;-~]+:[^\r\n\0]*\r\n(?:[ \t][^\r\n\0]*\r\n)*)+")
+_BLIND = {b"bcc", b"resent-bcc"}
+_ONCE = ("from", "sender", "reply-to", "to", "cc", "bcc", "message-id", "in-reply-to", "references", "subject", "date")
+
+
+def read_raw(data: bytes) -> RawHeaders:
+    """Read the header of a raw message strictly: what two parsers could read in two ways is a fault."""
+    # Only raw messages need the standard library's parser, which takes 20 ms to import.
+    from email.parser import BytesHeaderParser  # noqa: PLC0415
+    from email.policy import default  # noqa: PLC0415
+
+    head, _ = _split(crlf(data))
+    if not _WELL_FORMED_HEADER.fullmatch(head):
+        return RawHeaders(faults=(_fault("raw_malformed", "The header is not a list of header fields (RFC 5322)."),))
+    faults: list[Fault] = []
+    parsed = BytesHeaderParser(policy=default).parsebytes(head)
+    names = [name.lower() for name in parsed.keys()]
+    faults += [_fault("raw_repeated", f"{name} may stand only once.") for name in _ONCE if names.count(name) > 1]
+    if any(name.startswith("resent-") for name in names):
+        faults.append(_fault("raw_resent", "Resent fields are not supported; send the message as a new one."))
+    found: dict[str, tuple[Address, ...]] = {}
+    for name in ("from", "to", "cc", "bcc"):
+        found[name] = _addresses(parsed[name], name, faults) if names.count(name) == 1 else ()
+    if "from" not in names:
+        faults.append(_fault("raw_no_from", "The message has no From field."))
+    elif len(found["from"]) != 1 and not faults:
+        faults.append(_fault("raw_from_not_one", "From has to name exactly one address."))
+    return RawHeaders(
+        sender=found["from"],
+        to=found["to"],
+        cc=found["cc"],
+        bcc=found["bcc"],
+        message_id=str(parsed["message-id"] or "").strip(),
+        faults=tuple(faults),
+    )
+
+
+def compose_raw(message: Message, *, bcc_header: bool) -> bytes:
+    """Give the raw message with CRLF line ends, without its own Bcc, with Message-ID and Date."""
+    head, body = _split(crlf(binascii.a2b_base64(message.raw or "")))
+    fields = [(match[1].lower(), match[0]) for match in _FIELD.finditer(head)]
+    names = {name for name, _ in fields}
+    kept = [field for name, field in fields if name not in _BLIND]
+    added = ""
+    if b"date" not in names:
+        added += date_field(message.date)
+    if b"message-id" not in names:
+        added += token_field("Message-ID", [message.message_id])
+    if bcc_header and message.bcc:
+        added += address_field("Bcc", message.bcc)
+    return b"".join((added.encode("ascii"), *kept, b"\r\n", body))
+
+
+def _split(data: bytes) -> tuple[bytes, bytes]:
+    """Part header and body; the header keeps the CRLF of its last field."""
+    head, blank, body = data.partition(b"\r\n\r\n")
+    if blank:
+        return head + b"\r\n", body
+    return (data if data.endswith(b"\r\n") else data + b"\r\n"), b""
+
+
+def _addresses(header: object, name: str, faults: list[Fault]) -> tuple[Address, ...]:
+    """Take the addresses of a parsed field; groups give their members (none for `undisclosed-recipients:;`)."""
+    addresses: list[Address] = []
+    defects = getattr(header, "defects", ())
+    for address in getattr(header, "addresses", ()):
+        email = f"{address.username}@{address.domain}"
+        if not address.username or not address.domain or not email.isascii():
+            faults.append(_fault("raw_address_invalid", f"{name} holds something that is no address in ASCII."))
+            continue
+        addresses.append(Address(address.addr_spec, address.display_name))
+    if defects and not any(fault.code == "raw_address_invalid" for fault in faults):
+        faults.append(_fault("raw_address_invalid", f"{name} is not a list of addresses after RFC 5322."))
+    return tuple(addresses)
+
+
+def _fault(code: str, detail: str) -> Fault:
+    return Fault("/raw", code, detail)

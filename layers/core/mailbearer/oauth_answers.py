@@ -1,0 +1,273 @@
+"""What an authorization server's answers mean, read from status, header and body; nothing here touches the network."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from mailbearer.diagnosis import Answer, diagnose
+from mailbearer.errors import (
+    ClientRefused,
+    Fault,
+    GrantRefused,
+    InvalidInput,
+    TokenAnswerInvalid,
+    TokenAnswerLost,
+    TokenEndpointBusy,
+    TokenError,
+)
+from mailbearer.ports import TokenAnswer
+from mailbearer.registration import Discovery, Endpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+DEFAULT_EXPIRY = 300.0
+"""Assumed life of an access token, in seconds, when the server says none or an impossible one."""
+
+_LONGEST_BODY = 64 * 1024
+_LONGEST_EXPIRY = 366 * 86_400.0
+_LONGEST_WAIT = 86_400.0
+_DESCRIPTION = 200
+_OK, _REDIRECT, _BAD = 200, 300, 400
+_UNAUTHORIZED, _TIMEOUT, _TOO_MANY, _SERVER = 401, 408, 429, 500
+_NOT_THERE = frozenset({404, 405, 410})
+
+# RFC 6749 appendix A: tokens are printable ASCII. A blank or a line break in one would be a header of its own.
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+# Microsoft leaves error_codes out at times; the number then stands at a fixed place before the prose.
+_AADSTS = re.compile(r"AADSTS(\d{5,8})\b")
+_OPAQUE = re.compile(r"[A-Za-z0-9_~+=.%-]{24,}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_WORD = re.compile(r"[a-z_]{1,64}")
+_SUBTYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An HTTP answer; header names are in lower case.
+
+    `secrets` are what the request carried: an answer may echo them, an error never does.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    received_at: float
+
+
+def token_answer(reply: Reply, *, with_claims: bool) -> TokenAnswer:
+    """Check a token answer (RFC 6749 section 5.1) before anything of it is used. Raises the `TokenError` family.
+
+    `with_claims` decodes the id token too; a broken one is refused then.
+    """
+    answer = _answer(reply)
+    access_token = answer.get("access_token")
+    if not isinstance(access_token, str) or not _TOKEN.fullmatch(access_token):
+        raise TokenAnswerInvalid("The token answer holds no usable access_token.")
+    # RFC 6749 asks for token_type, yet servers leave it out; a mail host takes no other kind than Bearer anyway.
+    token_type = answer.get("token_type") or "Bearer"
+    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+        raise TokenAnswerInvalid("The token answer holds a token_type other than Bearer.")
+    refresh_token = answer.get("refresh_token") or ""
+    if not isinstance(refresh_token, str) or (refresh_token and not _TOKEN.fullmatch(refresh_token)):
+        raise TokenAnswerInvalid("The token answer holds an unusable refresh_token.")
+    id_token = answer.get("id_token") if with_claims else None
+    return TokenAnswer(
+        access_token=access_token,
+        expires_in=_expiry(answer.get("expires_in")),
+        refresh_token=refresh_token,
+        scope=_scope(answer.get("scope")),
+        claims=id_token_claims(id_token) if id_token else None,
+    )
+
+
+def id_token_claims(id_token: object) -> Mapping[str, object]:
+    """Decode an id token that came straight from the token endpoint. Raises `TokenAnswerInvalid`.
+
+    TLS to the token endpoint stands in for the signature (OpenID Connect Core section 3.1.3.7, point 6); issuer,
+    audience, expiry and nonce are the caller's to check.
+    """
+    parts = id_token.split(".") if isinstance(id_token, str) else []
+    try:
+        _, payload, _ = parts
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, binascii.Error, RecursionError) as error:
+        raise TokenAnswerInvalid("The token answer holds an id_token that cannot be read.") from error
+    if not isinstance(claims, dict):
+        raise TokenAnswerInvalid("The token answer holds an id_token without claims.")
+    return claims
+
+
+def revocation(reply: Reply) -> bool:
+    """Tell whether the token is revoked (RFC 7009 section 2.2); False if the server cannot revoke this type of token.
+
+    A token that the server no longer knows counts as revoked. Raises the `TokenError` family.
+    """
+    body = _json(reply.body)
+    if _OK <= reply.status < _REDIRECT and not (body or {}).get("error"):
+        return True
+    word = _refusal(body or {}).word
+    if reply.status < _SERVER and word in {"invalid_token", "invalid_grant"}:
+        return True
+    if reply.status < _SERVER and word == "unsupported_token_type":
+        return False
+    raise _error(reply, body)
+
+
+def userinfo(reply: Reply) -> Mapping[str, object]:
+    """Read the claims of a userinfo answer (OpenID Connect Core section 5.3.2). Raises the `TokenError` family."""
+    if reply.status in {_UNAUTHORIZED, 403}:
+        raise TokenError(f"The userinfo endpoint refuses the access token (HTTP {reply.status}).")
+    return _answer(reply)
+
+
+def discovery(status: int, body: bytes, issuer: str) -> Discovery | None:
+    """Read a discovery document; None if there is none here. Raises `InvalidInput` if it is another issuer's."""
+    document = _json(body)
+    if status != _OK or document is None or "issuer" not in document:
+        return None
+    if document["issuer"] != issuer:
+        # Anything but the very same string could be somebody else's document (RFC 8414 section 3.3).
+        detail = f"issuer: the server calls itself {document['issuer']!r}; give exactly that if it is meant."
+        raise InvalidInput((Fault("/issuer", "issuer_mismatch", detail[: 2 * _DESCRIPTION]),))
+    methods = document.get("token_endpoint_auth_methods_supported")
+    return Discovery(
+        endpoints=Endpoints(
+            authorize_url=_text(document, "authorization_endpoint"),
+            token_url=_text(document, "token_endpoint"),
+            revoke_url=_text(document, "revocation_endpoint"),
+            userinfo_url=_text(document, "userinfo_endpoint"),
+            introspection_url=_text(document, "introspection_endpoint"),
+            issuer=issuer,
+        ),
+        # The default of both specifications where the document says nothing.
+        token_auth_methods=tuple(map(str, methods)) if isinstance(methods, list) else ("client_secret_basic",),
+        issuer_in_callback=document.get("authorization_response_iss_parameter_supported") is True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    word: str
+    codes: tuple[int, ...]
+    subtype: str
+    description: str
+
+
+def _answer(reply: Reply) -> dict[str, Any]:
+    body = _json(reply.body)
+    # Zoho says no with 200, so the status alone proves nothing.
+    if body is None or not _OK <= reply.status < _REDIRECT or body.get("error"):
+        raise _error(reply, body)
+    return body
+
+
+def _error(reply: Reply, body: dict[str, Any] | None) -> TokenError:
+    refusal = _refusal(body or {})
+    detail = _scrubbed(f"{refusal.word or 'no error code'} (HTTP {reply.status})", refusal, reply.secrets)
+    if reply.status in {_TIMEOUT, _TOO_MANY} or reply.status >= _SERVER:
+        return TokenEndpointBusy(detail, retry_after=_retry_after(reply))
+    if body is None:
+        return _unreadable(reply)
+    match diagnose(refusal.word, error_codes=refusal.codes, subtype=refusal.subtype).answer:
+        case Answer.BUSY:
+            return TokenEndpointBusy(detail, retry_after=_retry_after(reply))
+        case Answer.GRANT:
+            subtype = refusal.subtype or ("" if refusal.word == "invalid_grant" else refusal.word)
+            return GrantRefused(detail, error_codes=refusal.codes, subtype=subtype)
+        case Answer.CLIENT:
+            return ClientRefused(detail)
+        case Answer.OTHER:
+            return TokenError(detail)
+
+
+def _unreadable(reply: Reply) -> TokenError:
+    """Judge an answer that is no JSON object: mostly it is not the token endpoint that speaks."""
+    status = f"HTTP {reply.status}"
+    if _OK <= reply.status < _REDIRECT and reply.body.lstrip()[:1] in {b"", b"{"}:
+        return TokenAnswerLost(f"The token answer breaks off or is too long ({status}).")
+    if _REDIRECT <= reply.status < _BAD or reply.status in _NOT_THERE:
+        return TokenError(f"The endpoint is not at this URL ({status}); redirects are not followed.")
+    if reply.status == _UNAUTHORIZED:
+        # RFC 6749 section 5.2 has this status for a client that is not taken, and for nothing else.
+        return ClientRefused(f"The server refuses the client's credentials ({status}).")
+    return TokenEndpointBusy(f"Something other than the endpoint answered ({status}).", retry_after=_retry_after(reply))
+
+
+def _refusal(body: dict[str, Any]) -> _Refusal:
+    error = body.get("error")
+    if isinstance(error, dict):
+        error = error.get("status")
+    description = _text(body, "error_description")
+    if not error and _WORD.fullmatch(description):
+        error = description
+    codes = body.get("error_codes")
+    numbers = tuple(code for code in codes if isinstance(code, int)) if isinstance(codes, list) else ()
+    named = _AADSTS.match(description)
+    subtype = _text(body, "error_subtype") or _text(body, "suberror")
+    return _Refusal(
+        word=error.strip().lower()[:64] if isinstance(error, str) else "",
+        codes=numbers or ((int(named[1]),) if named else ()),
+        subtype=subtype if _SUBTYPE.fullmatch(subtype) else "",
+        description=description,
+    )
+
+
+def _scrubbed(lead: str, refusal: _Refusal, secrets: Iterable[str]) -> str:
+    """Write a refusal without what was sent (plain or encoded) and without any long opaque run."""
+    text = f"{lead}: {refusal.description}" if refusal.description else lead
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode()):
+            text = text.replace(form, "[…]")
+    text = _OPAQUE.sub(lambda run: run[0] if _UUID.fullmatch(run[0]) else "[…]", text)
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[: len(lead) + _DESCRIPTION]
+
+
+def _expiry(value: object) -> float:
+    try:
+        seconds = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return DEFAULT_EXPIRY
+    return seconds if 0 < seconds <= _LONGEST_EXPIRY else DEFAULT_EXPIRY
+
+
+def _scope(value: object) -> str | None:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return value if isinstance(value, str) else None
+
+
+def _retry_after(reply: Reply) -> float | None:
+    """Read Retry-After (RFC 9110 section 10.2.3) in seconds from now, at most a day."""
+    value = reply.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value[:9]), _LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(value).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(max(moment - reply.received_at, 0.0), _LONGEST_WAIT)
+
+
+def _json(body: bytes) -> dict[str, Any] | None:
+    if len(body) > _LONGEST_BODY:
+        return None
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    return value if isinstance(value, str) else ""

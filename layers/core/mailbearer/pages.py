@@ -1,0 +1,117 @@
+"""The two pages that the owner of a mailbox sees: what is asked, and what came of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+from string import Template
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailbearer.account import Account
+    from mailbearer.registration import Registration
+
+_STYLE = """
+:root { color-scheme: light dark; font: 17px/1.55 system-ui, sans-serif; }
+body { margin: 0; display: grid; place-items: center; min-height: 100vh; background: #f3f4f6; color: #1f2933; }
+main { max-width: 34rem; margin: 1rem; padding: 2rem 2.25rem; background: #fff; border-radius: 14px;
+  box-shadow: 0 2px 18px #0002; }
+h1 { font-size: 1.35rem; margin: 0 0 .75rem; }
+li { margin: .3rem 0; }
+code { overflow-wrap: anywhere; font-size: .85em; }
+.button { display: inline-block; margin-top: 1rem; padding: .7rem 1.3rem; border-radius: 9px;
+  background: #1455c0; color: #fff; text-decoration: none; font-weight: 600; }
+.button:focus-visible { outline: 3px solid #f59e0b; outline-offset: 2px; }
+.quiet { color: #52606d; font-size: .87rem; }
+@media (prefers-color-scheme: dark) {
+  body { background: #111827; color: #e5e7eb; } main { background: #1f2937; } .quiet { color: #9ca3af; }
+}
+"""
+
+_PAGE = Template(
+    """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex"><title>$title</title><style>$style</style></head>
+<body><main>$content</main></body></html>
+"""
+)
+
+_ASK = Template(
+    """<h1>Let an application send mail as <strong>$address</strong></h1>
+<p>It asks <strong>$provider</strong> for the permission to <strong>send</strong> mail from this mailbox, and to
+know its address so that no other mailbox is connected by mistake.</p>
+<ul>
+<li>It will be able to send mail as $address until you or the operator end that.</li>
+$reading
+<li>It never sees your password. You sign in at the provider, on the next page.</li>
+</ul>
+<a class="button" id="continue" rel="noreferrer" href="$url">Continue to the sign-in page</a>
+<p class="quiet">Asked for exactly: <code>$scopes</code></p>
+<p class="quiet">You did not expect this? Close the page; nothing happens. This link works once and for ten
+minutes. You can take the permission back at any time in the security settings of your account at the provider.</p>"""
+)
+
+_SEND_ONLY = (
+    "<li>It does <strong>not</strong> ask to read, search, change or delete your mail, contacts or calendar.</li>"
+)
+_FULL_MAIL = (
+    "<li>The provider's SMTP server takes only one permission, which covers the <strong>whole mailbox</strong>. "
+    "Mailbearer uses it for sending and nothing else.</li>"
+)
+_WHOLE_MAILBOX = "https://mail.google.com/"
+
+
+def consent_page(account: Account, registration: Registration, authorization_url: str) -> str:
+    """Say in plain words what is asked and what is not; one button goes on."""
+    content = _ASK.substitute(
+        address=escape(account.address),
+        provider=escape(registration.name),
+        reading=_FULL_MAIL if _WHOLE_MAILBOX in registration.scopes else _SEND_ONLY,
+        url=escape(authorization_url),
+        scopes=escape(" ".join(registration.scopes)),
+    )
+    return _page(f"Connect {account.address}", content)
+
+
+def connected_page(account: Account, missing: tuple[str, ...]) -> str:
+    """Say that it worked and what comes next."""
+    content = (
+        f"<h1>{escape(account.address)} is connected</h1><p>The application can send mail from this mailbox now. "
+        "You can close this page; there is nothing else to do.</p>"
+    )
+    if missing:
+        content += (
+            f"<p>Not granted: <code>{escape(' '.join(missing))}</code>. Sending may fail without it; connect "
+            "again and leave every box ticked.</p>"
+        )
+    return _page("Connected", content)
+
+
+def refused_page(detail: str) -> str:
+    """Say what went wrong and what to do about it."""
+    content = (
+        f"<h1>The mailbox was not connected</h1><p>{escape(detail)}</p>"
+        '<p class="quiet">Nothing was stored. Ask whoever sent you here for a new link to try again.</p>'
+    )
+    return _page("Not connected", content)
+
+
+def page_headers() -> dict[str, str]:
+    """Give the headers of every page: nothing may be framed, cached, loaded or leaked to where the button leads."""
+    digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    return {
+        "content-type": "text/html; charset=utf-8",
+        "cache-control": "no-store",
+        "content-security-policy": (
+            f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; "
+            "frame-ancestors 'none'"
+        ),
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+    }
+
+
+def _page(title: str, content: str) -> str:
+    return _PAGE.substitute(title=escape(title), style=_STYLE, content=content)

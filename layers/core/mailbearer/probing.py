@@ -1,0 +1,65 @@
+"""Proving that a token still opens its mailbox, sending nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mailbearer.errors import ClientRefused, GrantDead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailbearer.account import Account
+    from mailbearer.lifecycle import Lifecycle
+    from mailbearer.ports import AccountStore, AuthorizationServer, Clock, RegistrationStore, Transport
+    from mailbearer.trail import Trail
+
+_NEEDED_FOR = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """The account after the probe, and whether the token opened it; None if nothing there can tell."""
+
+    account: Account
+    valid: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prober:
+    """Ask userinfo, or the mail server, whether a token is good."""
+
+    accounts: AccountStore
+    registrations: RegistrationStore
+    lifecycle: Lifecycle
+    server: Callable[[], AuthorizationServer]
+    transport: Callable[[str], Transport]
+    trail: Trail
+    clock: Clock
+
+    def probe(self, account: Account) -> Probed:
+        """Use the token for nothing but a look.
+
+        Raises the `TokenError` family, `GrantDead` if the token was refused.
+        """
+        registration = self.registrations.get(account.provider)
+        if registration is None:
+            raise ClientRefused(f"The registration {account.provider} does not exist.")
+        token = self.lifecycle.usable(account, needed_for=_NEEDED_FOR)
+        valid: bool | None = None
+        try:
+            if self.server().userinfo(registration, token) is not None:
+                valid = True
+        except GrantDead:
+            valid = False
+        if valid is None:
+            transport = self.transport(account.transport)
+            valid = transport.verify(account=account, registration=registration, access_token=token)
+        outcome = {True: "valid", False: "invalid", None: "unknown"}[valid]
+        self.trail.note("token.validated", account.id, outcome)
+        current = self.accounts.get(account.id) or account
+        if valid:
+            probed = current.changed(validated_at=self.clock())
+            current = self.accounts.replace(probed, expected=current)
+        return Probed(current, valid)

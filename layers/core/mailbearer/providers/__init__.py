@@ -1,0 +1,9 @@
+"""Kinds of providers, each a file of data; a new one is a file and a word in `kinds.py`."""
+
+from __future__ import annotations
+
+from mailbearer.providers.definition import Definition, RefreshTokens
+from mailbearer.providers.kinds import DEFINITIONS
+from mailbearer.providers.registering import register
+
+__all__ = ["DEFINITIONS", "Definition", "RefreshTokens", "register"]

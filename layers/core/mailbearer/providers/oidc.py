@@ -1,0 +1,26 @@
+"""Any other authorization server: OpenID Connect, or plain OAuth 2.0 with its endpoints given."""
+
+from __future__ import annotations
+
+from mailbearer.providers.definition import Definition, RefreshTokens
+from mailbearer.registration import Endpoints
+
+_IDENTITY = ("openid", "email", "offline_access")
+
+OIDC = Definition(
+    kind="oidc",
+    title="Any OpenID Connect or OAuth 2.0 server",
+    endpoints=Endpoints(authorize_url="", token_url=""),
+    # What a server calls its sending scope is its own affair: --scope says it.
+    scopes={"smtp": _IDENTITY, "gmail": _IDENTITY, "graph": _IDENTITY},
+    flow="authorization_code",
+    flow_reason="A person owns the mailbox and consents once; every OpenID Connect server offers this flow.",
+    default_transport="smtp",
+    # The one method that every server which hands out secrets has to take (RFC 6749 section 2.3.1).
+    token_auth_method="client_secret_basic",  # noqa: S106 - the name of a method, not a secret
+    # A server must ignore offline_access unless consent is asked for (OpenID Connect Core section 11).
+    authorize_params=(("prompt", "consent"),),
+    refresh_tokens=RefreshTokens.ROTATED,
+    refresh_note="Unknown, so treated as rotating with the whole grant lost on reuse.",
+    revocation_note="RFC 7009, where the server has the endpoint.",
+)

@@ -1,0 +1,73 @@
+"""Tokens and the state of their refreshing (semantics.md, Refreshing)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+from dataclasses import dataclass, field
+
+_VERSION_NAMESPACE = uuid.UUID("6f2b3d5e-7c51-4f0a-9b1e-6a1f2e3d4c5b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSet:
+    """What one token answer gave (RFC 6749 section 5.1); times are epoch seconds."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_at: float
+    obtained_at: float
+    scope: str
+
+    def lives_until(self, moment: float) -> bool:
+        """Tell whether the access token is still good at `moment`."""
+        return self.expires_at > moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenState:
+    """The public side of a mailbox's token: lease, version and deadlines, never a token.
+
+    Times are epoch seconds, 0 = none.
+
+    `fence` grows with every lease and every shutting off, so whoever holds an older number can no longer store
+    anything.
+    """
+
+    fence: int = 0
+    lease_owner: str = ""
+    lease_until: float = 0
+    refresh_hash: str = ""
+    planned_version: str = ""
+    version: str = ""
+    expires_at: float = 0
+    refreshed_at: float = 0
+    due_at: float = 0
+    backoff_until: float = 0
+    failures: int = 0
+    forced_at: float = 0
+    answer_lost_at: float = 0
+    write_allowance_at: float = 0
+
+    def lives(self, moment: float) -> bool:
+        """Tell whether the stored access token is still good at `moment`."""
+        return bool(self.version) and self.expires_at > moment
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A token set as the vault holds it, with the id of the secret version."""
+
+    tokens: TokenSet
+    version: str
+
+
+def planned_version(account_id: str, fence: int) -> str:
+    """Name the secret version that the holder of `fence` will write: a successor recognises it after a crash."""
+    return str(uuid.uuid5(_VERSION_NAMESPACE, f"{account_id}:{fence}"))
+
+
+def fingerprint(token: str, account_id: str) -> str:
+    """Give the keyed-hash prefix (12 hexadecimal digits) that stands for a token in tables and audit events."""
+    return hmac.new(account_id.encode(), token.encode(), hashlib.sha256).hexdigest()[:12]

@@ -1,0 +1,90 @@
+"""Where verbs note what they did.
+
+One buffer per invocation, written to the audit log before anything is acknowledged.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from mailbearer.audit import AuditEvent
+from mailbearer.errors import AuditUnavailable, Unavailable
+from mailbearer.ids import new_id, rfc3339
+
+if TYPE_CHECKING:
+    from mailbearer.ports import AuditLog, AuditSpool, Clock, RandomBytes
+
+
+class Trail(Protocol):
+    """What a verb needs of the audit trail."""
+
+    def note(self, action: str, subject: str, outcome: str, *, actor: str = "", reason: str = "", **facts: str) -> None:
+        """Note an event; it is written with the next flush."""
+
+    def intend(self, action: str, subject: str, *, actor: str = "", reason: str = "", **facts: str) -> None:
+        """Write an intent before its effect. Raises `AuditUnavailable`: then the effect must not happen."""
+
+    def flush(self) -> None:
+        """Write what was noted; what the log cannot take is kept durably until it can."""
+
+
+class BufferedTrail:
+    """The trail of one function instance; safe for several threads. Subjects, reasons and facts never hold secrets."""
+
+    def __init__(
+        self, log: AuditLog, spool: AuditSpool, clock: Clock, random_bytes: RandomBytes, *, actor: str
+    ) -> None:
+        self._log = log
+        self._spool = spool
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._actor = actor
+        self._buffer: list[AuditEvent] = []
+        self._lock = threading.Lock()
+        self.request_id = ""
+
+    def note(self, action: str, subject: str, outcome: str, *, actor: str = "", reason: str = "", **facts: str) -> None:
+        """Note an event; it is written with the next flush."""
+        event = self._event(action, subject, outcome, actor=actor, reason=reason, facts=facts)
+        with self._lock:
+            self._buffer.append(event)
+
+    def intend(self, action: str, subject: str, *, actor: str = "", reason: str = "", **facts: str) -> None:
+        """Write an intent before its effect. Raises `AuditUnavailable`: then the effect must not happen."""
+        self._log.write([self._event(action, subject, "intended", actor=actor, reason=reason, facts=facts)])
+
+    def flush(self) -> None:
+        """Write what was noted; what the log cannot take goes to the spool.
+
+        Raises `Unavailable` if neither takes it: the events then stay here for the next flush.
+        """
+        with self._lock:
+            events, self._buffer = self._buffer, []
+        if not events:
+            return
+        try:
+            self._log.write(events)
+        except AuditUnavailable:
+            try:
+                self._spool.keep(events)
+            except Unavailable:
+                with self._lock:
+                    self._buffer = events + self._buffer
+                raise
+
+    def _event(
+        self, action: str, subject: str, outcome: str, *, actor: str, reason: str, facts: dict[str, str]
+    ) -> AuditEvent:
+        now = self._clock()
+        return AuditEvent(
+            id=new_id("evt_", now, self._random_bytes),
+            at=rfc3339(now),
+            actor=actor or self._actor,
+            action=action,
+            subject=subject,
+            outcome=outcome,
+            reason=reason,
+            request_id=self.request_id,
+            facts=tuple(sorted((name, value) for name, value in facts.items() if value)),
+        )

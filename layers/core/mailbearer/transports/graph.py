@@ -1,0 +1,123 @@
+"""Mail through Microsoft Graph (`sendMail` with MIME content)."""
+
+from __future__ import annotations
+
+import binascii
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from mailbearer.message import Outcome, Remedy, Verdict
+from mailbearer.transports.http_call import Answer, WayOut, by_status, call
+from mailbearer.transports.outcomes import MALFORMED_TOKEN, is_bearer_token, refused, words
+
+if TYPE_CHECKING:
+    from mailbearer.account import Account
+    from mailbearer.message import Outgoing
+    from mailbearer.ports import Clock
+    from mailbearer.registration import Registration
+
+_BASE_URL = "https://graph.microsoft.com"
+_OK = 200
+_ACCEPTED = 202
+
+# Codes of error.code; more exact than the status, which varies.
+_CODES = {
+    "ActivityLimitReached": ("throttled", Remedy.RETRY),
+    "ApplicationThrottled": ("throttled", Remedy.RETRY),
+    "Authorization_RequestDenied": ("access_denied", Remedy.HOLD),
+    "ErrorAccessDenied": ("access_denied", Remedy.HOLD),
+    "ErrorExceededMessageLimit": ("daily_limit", Remedy.HOLD),
+    "ErrorInvalidRecipients": ("recipient_rejected", Remedy.NONE),
+    "ErrorMessageSizeExceeded": ("message_too_large", Remedy.NONE),
+    "ErrorMessageSubmissionBlocked": ("sending_blocked", Remedy.HOLD),
+    "ErrorQuotaExceeded": ("mailbox_full", Remedy.HOLD),
+    "ErrorSendAsDenied": ("sender_refused", Remedy.NONE),
+    "InvalidAuthenticationToken": ("token_rejected", Remedy.REFRESH),
+    "MailboxNotEnabledForRESTAPI": ("mailbox_unavailable", Remedy.HOLD),
+    "ResourceNotFound": ("mailbox_unavailable", Remedy.HOLD),
+}
+
+
+class GraphTransport:
+    """Sends with one POST; Graph reads the recipients from the header and removes Bcc itself."""
+
+    per_mailbox = 4
+    # Larger MIME messages have been answered with a 200 that meant nothing (providers' limit is 3 MB in base64).
+    size_limit = 2_200_000
+    names_recipients_in_headers = True
+
+    def __init__(self, egress: WayOut, clock: Clock, *, deadline: float = 30.0) -> None:
+        self.deadline = deadline
+        self._egress = egress
+        self._clock = clock
+
+    def send(self, outgoing: Outgoing, *, account: Account, registration: Registration, access_token: str) -> Outcome:
+        """Make one call and classify its answer."""
+        if len(outgoing.mime) > self.size_limit:
+            return refused("message_too_large", f"Graph takes up to {self.size_limit} bytes.", Remedy.NONE)
+        if not is_bearer_token(access_token):
+            return MALFORMED_TOKEN
+        answer = call(
+            self._egress.adapter(registration.ca_pem),
+            "POST",
+            f"{_user_url(account, registration)}/sendMail",
+            headers=_headers(access_token) | {"Content-Type": "text/plain"},
+            body=binascii.b2a_base64(outgoing.mime, newline=False),
+            deadline=self.deadline,
+        )
+        return answer if isinstance(answer, Outcome) else self._classified(answer, access_token)
+
+    def verify(self, *, account: Account, registration: Registration, access_token: str) -> bool | None:
+        """Ask whose token it is; None if it may not read that, or if no answer came."""
+        if not is_bearer_token(access_token):
+            return False
+        answer = call(
+            self._egress.adapter(registration.ca_pem),
+            "GET",
+            f"{_user_url(account, registration)}?$select=mail,userPrincipalName",
+            headers=_headers(access_token),
+            body=None,
+            deadline=self.deadline,
+        )
+        if isinstance(answer, Outcome):
+            return None
+        if answer.status == 401:  # noqa: PLR2004 - HTTP
+            return False
+        body = answer.json()
+        if answer.status != _OK or not isinstance(body, dict):
+            return None
+        names = [body.get("mail"), body.get("userPrincipalName")]
+        return account.address.lower() in [name.lower() for name in names if isinstance(name, str)]
+
+    def close(self) -> None:
+        """Do nothing: the connections are the egress's."""
+
+    def _classified(self, answer: Answer, token: str) -> Outcome:
+        if answer.status == _ACCEPTED:
+            # Retry-After may come with it and must not be obeyed by sending again.
+            return Outcome(verdict=Verdict.ACCEPTED, provider_id=answer.headers.get("request-id", ""))
+        code, text = _error(answer.json())
+        if 400 <= answer.status < 500 and code in _CODES:  # noqa: PLR2004 - HTTP
+            ours, remedy = _CODES[code]
+            wait = answer.retry_after(self._clock()) if remedy is Remedy.RETRY else None
+            return refused(ours, words(code, text, secret=token), remedy, wait)
+        return by_status(answer, code, text, secret=token, now=self._clock())
+
+
+def _user_url(account: Account, registration: Registration) -> str:
+    base_url = (registration.api_base_url or _BASE_URL).rstrip("/")
+    # An application's own token has no "me".
+    if registration.flow == "client_credentials":
+        return f"{base_url}/v1.0/users/{quote(account.address, safe='@')}"
+    return f"{base_url}/v1.0/me"
+
+
+def _headers(access_token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {access_token}", "Accept-Encoding": "identity"}
+
+
+def _error(body: Any) -> tuple[str, str]:
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return "", ""
+    return str(error.get("code") or ""), str(error.get("message") or "")

@@ -1,0 +1,123 @@
+"""One HTTP call to a provider's mail API, and what can be said of it without knowing the provider."""
+
+from __future__ import annotations
+
+import math
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import requests
+from requests.structures import CaseInsensitiveDict
+
+from mailbearer.errors import UnsafeEndpoint
+from mailbearer.message import Outcome, Remedy
+from mailbearer.transports.outcomes import refused, unknown, words
+
+if TYPE_CHECKING:
+    from requests.adapters import BaseAdapter
+
+
+class WayOut(Protocol):
+    """The guarded way out, as far as HTTP needs it."""
+
+    def adapter(self, ca_pem: str = "") -> BaseAdapter:
+        """Give an adapter that sends once, under one deadline.
+
+        It raises `requests.ConnectionError` only if the request has certainly not left whole.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer whose head came whole; `body` is empty if its own did not."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """Give the body as JSON, or None if it is none."""
+        import json  # noqa: PLC0415 - an accepted message at Graph needs none
+
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def retry_after(self, now: float) -> float | None:
+        """Give the seconds that Retry-After asks for (RFC 9110 section 10.2.3), None if it is missing or unreadable."""
+        value = self.headers.get("Retry-After", "").strip()
+        try:
+            seconds = float(value)
+        except ValueError:
+            try:
+                moment = parsedate_to_datetime(value)
+            except ValueError:
+                return None
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+        return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def call(
+    adapter: BaseAdapter, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: float
+) -> Answer | Outcome:
+    """Make one call of at most `deadline` seconds; an outcome comes back instead of an answer if there is none."""
+    # Filled in by hand: preparing a request takes Requests longer than the call takes everybody else.
+    request = requests.PreparedRequest()
+    request.method, request.url, request.body = method, url, body
+    request.headers = CaseInsensitiveDict(headers)
+    try:
+        response = adapter.send(request, timeout=deadline)
+    except UnsafeEndpoint as error:
+        return refused("unsafe_endpoint", error.detail, Remedy.HOLD)
+    except requests.exceptions.SSLError as error:
+        if any(isinstance(reason, ssl.SSLCertVerificationError) for reason in error.args):
+            return refused("tls_not_trusted", "The server's certificate could not be verified.", Remedy.HOLD)
+        return refused("tls_failed", "No TLS connection could be made.", Remedy.RETRY)
+    except requests.ConnectTimeout:
+        return refused("connect_timeout", "The request could not be sent in time.", Remedy.RETRY)
+    except requests.ConnectionError:
+        return refused("connect_failed", "The request could not be sent.", Remedy.RETRY)
+    except requests.RequestException as error:
+        if error.response is None:
+            return unknown("answer_lost", "The request had left, and no answer came.")
+        response = error.response
+    return Answer(status=response.status_code, headers=response.headers, body=response.content)
+
+
+# RFC 9110 and RFC 6585 define these as refusals; 3xx other than 307 and 308 may follow an accepted request.
+_REFUSALS = frozenset({307, 308, *range(400, 429), 429, 431, 451})
+_BUSY = frozenset({408, 425, 429})
+_SERVER_ERROR = 500
+
+
+def by_status(answer: Answer, provider_code: str, text: str, *, secret: str, now: float) -> Outcome:
+    """Classify an answer by its status alone, where the provider's codes say nothing more exact."""
+    status = answer.status
+    detail = words(provider_code or f"HTTP {status}", text, secret=secret)
+    if status not in _REFUSALS:
+        return unknown("server_error" if status >= _SERVER_ERROR else "unexpected_answer", detail)
+    if status == 401:  # noqa: PLR2004 - HTTP
+        return refused("token_rejected", detail, Remedy.REFRESH)
+    if status in _BUSY:
+        return refused("throttled", detail, Remedy.RETRY, answer.retry_after(now))
+    code, remedy = _BY_STATUS.get(status, ("message_rejected", Remedy.NONE))
+    return refused(code, detail, remedy)
+
+
+_BY_STATUS = {
+    307: ("redirected", Remedy.HOLD),
+    308: ("redirected", Remedy.HOLD),
+    403: ("access_denied", Remedy.HOLD),
+    404: ("mailbox_unavailable", Remedy.HOLD),
+    405: ("endpoint_wrong", Remedy.HOLD),
+    407: ("access_denied", Remedy.HOLD),
+    410: ("mailbox_unavailable", Remedy.HOLD),
+    413: ("message_too_large", Remedy.NONE),
+    421: ("endpoint_wrong", Remedy.HOLD),
+    451: ("access_denied", Remedy.HOLD),
+}

@@ -1,0 +1,315 @@
+"""One SMTP connection as its client sees it (RFC 5321, RFC 3207, RFC 4954, RFC 2920, RFC 7628)."""
+
+from __future__ import annotations
+
+import binascii
+import select
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from mailbearer.message import Outcome, Remedy, Verdict
+from mailbearer.transports.outcomes import refused, unknown, words
+from mailbearer.transports.smtp_answers import Reply, Stage, classify, decode_challenge, is_last, parse_reply
+
+if TYPE_CHECKING:
+    from mailbearer.message import Outgoing
+
+_LINE_LIMIT = 4096
+_REPLY_LINES = 200
+_BATCH = 50
+_KEPT_PATIENCE = 10.0
+_START_MAIL_INPUT = 354
+_CONTINUE = 334
+_SIGNED_IN = 235
+_CLOSING = 421
+_MECHANISMS = ("XOAUTH2", "OAUTHBEARER")
+
+
+class Line(Protocol):
+    """A connected socket whose `deadline` (monotonic seconds) bounds all its waiting."""
+
+    deadline: float
+
+    def recv(self, size: int, /) -> bytes:
+        """Read what is there."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Write all of it."""
+
+    def fileno(self) -> int:
+        """Give the descriptor."""
+
+    def getsockname(self) -> tuple[str, ...]:
+        """Give the address at this end."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class Refused(Exception):  # noqa: N818 - it is the outcome of a dialogue, not a fault of ours
+    """The dialogue ended with an outcome before any content left."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.code)
+        self.outcome = outcome
+
+
+class Stale(Exception):  # noqa: N818 - expected of kept connections
+    """A kept connection turned out to be dead before any content left."""
+
+
+class BrokenProtocol(OSError):
+    """What came is no SMTP."""
+
+
+class Dialogue:
+    """A signed-in connection; it belongs to one thread at a time."""
+
+    def __init__(self, line: Line, *, token: str) -> None:
+        self._line = line
+        self._token = token
+        self._buffer = b""
+        self._extensions: dict[str, str] = {}
+        self._spent = False
+        self.used_at = 0.0
+        self.kept = False
+
+    def open(self, secure: Callable[[Line], Line], *, implicit_tls: bool) -> None:
+        """Greet the server and bring up TLS, which has to succeed before anything else is said. Raises `Refused`, `OSError`."""
+        if implicit_tls:
+            self._line = secure(self._line)
+        self._require(Stage.GREETING, self._read())
+        self._hello()
+        if implicit_tls:
+            return
+        if "STARTTLS" not in self._extensions:
+            raise Refused(refused("tls_unavailable", "The server does not offer STARTTLS.", Remedy.HOLD))
+        self._require(Stage.STARTTLS, self._ask("STARTTLS"))
+        if self._buffer:
+            # Plaintext behind the answer would count as said inside TLS: somebody put it there.
+            raise Refused(refused("tls_injection", "Bytes were put in before TLS began.", Remedy.HOLD))
+        self._line = secure(self._line)
+        self._hello()
+
+    def sign_in(self, user: str, *, host: str, port: int) -> None:
+        """Authenticate with the token, by a mechanism that the server offers. Raises `Refused` and `OSError`."""
+        offered = self._extensions.get("AUTH", "").upper().split()
+        mechanisms = [mechanism for mechanism in _MECHANISMS if mechanism in offered]
+        if not mechanisms:
+            detail = f"The server offers neither XOAUTH2 nor OAUTHBEARER but {' '.join(offered) or 'nothing'}."
+            raise Refused(refused("mechanism_not_offered", detail[:200], Remedy.HOLD))
+        for mechanism in mechanisms:
+            reply, challenge = self._authenticate(mechanism, user, host, port)
+            if reply.code == _SIGNED_IN and not challenge:
+                return
+            if reply.code != 504 or mechanism == mechanisms[-1]:  # noqa: PLR2004 - this mechanism is not taken after all
+                raise Refused(self._classified(Stage.AUTH, reply, challenge))
+
+    def submit(self, outgoing: Outgoing, deadline: float) -> Outcome:
+        """Hand one message over to all its recipients or to none. Raises `Stale` only before any content has left."""
+        self._line.deadline = min(deadline, time.monotonic() + _KEPT_PATIENCE) if self.kept else deadline
+        try:
+            refusal = self._announce(outgoing)
+        except OSError as error:
+            self._spent = True
+            if self.kept:
+                raise Stale from error
+            return refused("connection_lost", "The connection broke before the message was sent.", Remedy.RETRY)
+        if refusal is not None:
+            return refusal
+        self._line.deadline = deadline
+        return self._deliver(outgoing.mime)
+
+    @property
+    def reusable(self) -> bool:
+        """Tell whether another message may go this way."""
+        return not self._spent
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the server has said nothing since: whatever it says unasked is a farewell."""
+        poll = select.poll()
+        poll.register(self._line.fileno(), select.POLLIN)
+        return not self._buffer and not poll.poll(0)
+
+    def close(self) -> None:
+        """Take leave without waiting for the answer."""
+        try:
+            if not self._spent:
+                self._line.deadline = time.monotonic() + 1
+                self._line.sendall(b"QUIT\r\n")
+        except OSError:
+            pass  # It was to be closed anyway.
+        finally:
+            self._line.close()
+
+    # --- the mail transaction -----------------------------------------------------------------------------------
+
+    def _announce(self, outgoing: Outgoing) -> Outcome | None:
+        """Say who sends to whom; None means that the server waits for the content."""
+        size = len(outgoing.mime)
+        limit = self._extensions.get("SIZE", "")
+        if limit.isdecimal() and 0 < int(limit) < size:
+            return refused("message_too_large", f"The server takes up to {limit} bytes.", Remedy.NONE)
+        parameters = f" SIZE={size}" if "SIZE" in self._extensions else ""
+        if not outgoing.mime.isascii():
+            if "8BITMIME" not in self._extensions:
+                return refused("needs_8bitmime", "The server takes 7bit messages only.", Remedy.NONE)
+            parameters += " BODY=8BITMIME"
+        commands = [(Stage.MAIL, f"MAIL FROM:<{outgoing.mail_from}>{parameters}")]
+        commands += [(Stage.RCPT, f"RCPT TO:<{address}>") for address in outgoing.rcpt_to]
+        commands.append((Stage.DATA, "DATA"))
+        step = _BATCH if "PIPELINING" in self._extensions else 1
+        refusals: list[tuple[int, Stage, Reply]] = []
+        waiting = False
+        for start in range(0, len(commands), step):
+            batch = commands[start : start + step]
+            # Without pipelining, every recipient is asked, so that the refused ones can all be named.
+            if refusals and (batch[-1][0] is Stage.DATA or refusals[0][1] is Stage.MAIL):
+                break
+            self._line.sendall("".join(f"{command}\r\n" for _, command in batch).encode("ascii"))
+            for offset, (stage, _) in enumerate(batch):
+                reply = self._read()
+                if stage is Stage.DATA and reply.code == _START_MAIL_INPUT:
+                    waiting = True
+                elif not reply.good or stage is Stage.DATA:
+                    refusals.append((start + offset - 1, stage, reply))
+                if reply.code == _CLOSING:
+                    self._spent = True
+                    return self._farewell(stage, reply)
+        if not refusals:
+            return None
+        if waiting:
+            # A lone dot would send an empty message to the recipients that were taken (RFC 2920 section 3.1): hang up instead.
+            self._spent = True
+        else:
+            self._reset()
+        return self._refusal(outgoing.rcpt_to, refusals)
+
+    def _farewell(self, stage: Stage, reply: Reply) -> Outcome:
+        if self.kept:
+            raise Stale
+        return self._classified(stage, reply)
+
+    def _refusal(self, recipients: Sequence[str], refusals: list[tuple[int, Stage, Reply]]) -> Outcome:
+        """Give the refusal that weighs most, and name every recipient that was refused."""
+        first = refusals[0]
+        if first[1] is Stage.MAIL:
+            return self._classified(Stage.MAIL, first[2])
+        refused_recipients = [(index, reply) for index, stage, reply in refusals if stage is Stage.RCPT]
+        if not refused_recipients:
+            return self._classified(Stage.DATA, first[2])
+        outcomes = [self._classified(Stage.RCPT, reply) for _, reply in refused_recipients]
+        worst = next((outcome for outcome in outcomes if outcome.remedy is Remedy.NONE), outcomes[0])
+        named = ", ".join(f"{recipients[index]} ({reply.provider_code})" for index, reply in refused_recipients[:20])
+        return refused(worst.code, f"Refused: {named}. {worst.detail}", worst.remedy)
+
+    def _deliver(self, mime: bytes) -> Outcome:
+        content = b"\r\n" + mime
+        content = content.replace(b"\r\n.", b"\r\n..") if b"\r\n." in content else content
+        end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
+        self._spent = True
+        try:
+            self._line.sendall(b"".join((memoryview(content)[2:], end)))
+        except OSError:
+            return self._early_reply()
+        try:
+            reply = self._read()
+        except OSError:
+            return unknown("answer_lost", "The message had left, and no reply came.")
+        if reply.code == 250:  # noqa: PLR2004 - RFC 5321 section 4.3.2
+            self._spent = False
+            return Outcome(verdict=Verdict.ACCEPTED, detail=words(reply.provider_code, reply.text, secret=self._token))
+        if reply.code < 400:  # noqa: PLR2004 - RFC 5321 section 4.2.1
+            return unknown("unexpected_answer", words(reply.provider_code, reply.text, secret=self._token))
+        self._spent = reply.code == _CLOSING
+        return self._classified(Stage.CONTENT, reply)
+
+    def _early_reply(self) -> Outcome:
+        """Take the reply of a server that hung up while the content was still leaving; the final dot had not left."""
+        try:
+            self._line.deadline = time.monotonic() + 1
+            reply = self._read()
+        except OSError:
+            reply = Reply(0, "", "")
+        if reply.code >= 400:  # noqa: PLR2004 - RFC 5321 section 4.2.1
+            return self._classified(Stage.CONTENT, reply)
+        return refused("connection_lost", "The connection broke before the message had left.", Remedy.RETRY)
+
+    def _reset(self) -> None:
+        try:
+            self._spent = not self._ask("RSET").good
+        except OSError:
+            self._spent = True
+
+    # --- signing in ---------------------------------------------------------------------------------------------
+
+    def _authenticate(self, mechanism: str, user: str, host: str, port: int) -> tuple[Reply, str]:
+        """Try one mechanism; the second value is the server's decoded challenge if it refused with one."""
+        if mechanism == "XOAUTH2":
+            first, acknowledgement = f"user={user}\x01auth=Bearer {self._token}\x01\x01", ""
+        else:
+            name = user.replace("=", "=3D").replace(",", "=2C")
+            first = f"n,a={name},\x01host={host}\x01port={port}\x01auth=Bearer {self._token}\x01\x01"
+            acknowledgement = "AQ=="
+        initial = binascii.b2a_base64(first.encode("utf-8"), newline=False).decode("ascii")
+        reply = self._ask(f"AUTH {mechanism} {initial}")
+        if reply.code == _CONTINUE and not reply.text:
+            # This server wants to ask for the initial response.
+            reply = self._ask(initial)
+        if reply.code != _CONTINUE:
+            return reply, ""
+        challenge = decode_challenge(reply.text) or "unreadable challenge"
+        return self._ask(acknowledgement), challenge
+
+    def _hello(self) -> None:
+        address = self._line.getsockname()[0]
+        name = f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+        reply = self._require(Stage.EHLO, self._ask(f"EHLO {name}"))
+        self._extensions = {}
+        for line in reply.text.split("\n")[1:]:
+            keyword, _, parameters = line.replace("AUTH=", "AUTH ", 1).partition(" ")
+            known = self._extensions.get(keyword.upper(), "")
+            self._extensions[keyword.upper()] = f"{known} {parameters}".strip()
+
+    # --- lines --------------------------------------------------------------------------------------------------
+
+    def _ask(self, command: str) -> Reply:
+        self._line.sendall(f"{command}\r\n".encode("ascii"))
+        return self._read()
+
+    def _require(self, stage: Stage, reply: Reply) -> Reply:
+        if not reply.good:
+            raise Refused(self._classified(stage, reply))
+        return reply
+
+    def _classified(self, stage: Stage, reply: Reply, challenge: str = "") -> Outcome:
+        if reply.code < 400:  # noqa: PLR2004 - RFC 5321 section 4.2.1
+            detail = words(reply.provider_code, reply.text, secret=self._token)
+            return refused("protocol_error", f"At {stage}: {detail}", Remedy.RETRY)
+        return classify(stage, reply, secret=self._token, challenge=challenge)
+
+    def _read(self) -> Reply:
+        lines: list[bytes] = []
+        while len(lines) < _REPLY_LINES:
+            lines.append(self._read_line())
+            if is_last(lines[-1]):
+                reply = parse_reply(lines)
+                if reply is not None:
+                    return reply
+                break
+        raise BrokenProtocol("the server does not speak SMTP")
+
+    def _read_line(self) -> bytes:
+        while True:
+            line, end, rest = self._buffer.partition(b"\n")
+            if end:
+                self._buffer = rest
+                return line.removesuffix(b"\r")
+            if len(self._buffer) > _LINE_LIMIT:
+                raise BrokenProtocol("the server's line is too long")
+            received = self._line.recv(_LINE_LIMIT)
+            if not received:
+                raise BrokenProtocol("the server closed the connection")
+            self._buffer += received

@@ -1,0 +1,322 @@
+"""The one place that joins everything: cached, lazy factories from settings to ports and verbs."""
+
+from __future__ import annotations
+
+# ruff: noqa: PLC0415 - see the comment above the class
+import os
+import threading
+import time
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mailbearer.aws.accounts import DynamoDBAccountStore
+from mailbearer.aws.audit_log import CloudWatchAuditLog
+from mailbearer.aws.audit_spool import S3AuditSpool
+from mailbearer.aws.clients import Clients
+from mailbearer.aws.consents import DynamoDBConsentStore
+from mailbearer.aws.content import S3ContentStore
+from mailbearer.aws.event_bus import EventBridgeBus
+from mailbearer.aws.keys import DynamoDBKeyStore
+from mailbearer.aws.messages import DynamoDBMessageStore
+from mailbearer.aws.queue import SQSMessageQueue
+from mailbearer.aws.registrations import DynamoDBRegistrationStore
+from mailbearer.aws.secrets import SecretsManagerClientSecrets, SecretsManagerTokenVault
+from mailbearer.trail import BufferedTrail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailbearer.config import Settings
+    from mailbearer.consent import ConsentFlow
+    from mailbearer.delivery import Delivery
+    from mailbearer.directory import Directory
+    from mailbearer.egress import Egress
+    from mailbearer.lifecycle import Lifecycle
+    from mailbearer.ports import AuthorizationServer, Clock, RandomBytes, Transport
+    from mailbearer.probing import Prober
+    from mailbearer.revocation import Revocation
+    from mailbearer.rotation import Rotation
+    from mailbearer.submission import Submission
+
+# Imports inside the factories are there because a function pays only for what it uses: authlib alone costs as much as
+# all the rest together, and a worker whose tokens are fresh never needs it.
+
+
+class Wiring:
+    """Everything a process needs, made when it is first asked for and kept for its warm life."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clients: Clients | None = None,
+        clock: Clock = time.time,
+        random_bytes: RandomBytes = os.urandom,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.random_bytes = random_bytes
+        self._sleep = sleep
+        self._clients = clients or Clients()
+        self._lock = threading.Lock()
+        self._server: AuthorizationServer | None = None
+        self._transports: dict[str, Transport] = {}
+
+    # --- adapters -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def messages(self) -> DynamoDBMessageStore:
+        """Give the message records."""
+        return DynamoDBMessageStore(self._clients.dynamodb, self.settings.messages_table)
+
+    @cached_property
+    def accounts(self) -> DynamoDBAccountStore:
+        """Give the accounts."""
+        return DynamoDBAccountStore(self._clients.dynamodb, self.settings.accounts_table)
+
+    @cached_property
+    def consents(self) -> DynamoDBConsentStore:
+        """Give the consents under way."""
+        return DynamoDBConsentStore(self._clients.dynamodb, self.settings.consents_table)
+
+    @cached_property
+    def registrations(self) -> DynamoDBRegistrationStore:
+        """Give the registrations."""
+        return DynamoDBRegistrationStore(self._clients.dynamodb, self.settings.registrations_table)
+
+    @cached_property
+    def keys(self) -> DynamoDBKeyStore:
+        """Give the API keys."""
+        return DynamoDBKeyStore(self._clients.dynamodb, self.settings.keys_table)
+
+    @cached_property
+    def vault(self) -> SecretsManagerTokenVault:
+        """Give the vault of the mailboxes' tokens."""
+        settings = self.settings
+        return SecretsManagerTokenVault(
+            self._clients.secretsmanager, settings.secrets_prefix, kms_key_id=settings.kms_key_id
+        )
+
+    @cached_property
+    def client_secrets(self) -> SecretsManagerClientSecrets:
+        """Give the secrets of the registrations."""
+        settings = self.settings
+        return SecretsManagerClientSecrets(
+            self._clients.secretsmanager, settings.secrets_prefix, kms_key_id=settings.kms_key_id
+        )
+
+    @cached_property
+    def queue(self) -> SQSMessageQueue:
+        """Give the message queue."""
+        return SQSMessageQueue(self._clients.sqs, self.settings.queue_url, self.settings.dead_letter_queue_url)
+
+    @cached_property
+    def content(self) -> S3ContentStore:
+        """Give the content bucket."""
+        return S3ContentStore(self._clients.s3, self.settings.content_bucket)
+
+    @cached_property
+    def events(self) -> EventBridgeBus:
+        """Give the event bus."""
+        return EventBridgeBus(self._clients.events, self.settings.event_bus)
+
+    @cached_property
+    def audit_log(self) -> CloudWatchAuditLog:
+        """Give this process's stream of the audit log."""
+        return CloudWatchAuditLog(self._clients.logs, self.settings.audit_log_group, self._stream_name)
+
+    @cached_property
+    def audit_spool(self) -> S3AuditSpool:
+        """Give the place where audit events wait while the log cannot be written."""
+        return S3AuditSpool(self._clients.s3, self.settings.content_bucket)
+
+    @cached_property
+    def trail(self) -> BufferedTrail:
+        """Give the audit trail."""
+        return BufferedTrail(
+            self.audit_log, self.audit_spool, self.clock, self.random_bytes, actor=self.settings.function
+        )
+
+    @cached_property
+    def egress(self) -> Egress:
+        """Give the guarded way out."""
+        from mailbearer.egress import Egress
+
+        return Egress(local=self.settings.local)
+
+    def server(self) -> AuthorizationServer:
+        """Give the client of authorization servers."""
+        with self._lock:
+            if self._server is None:
+                from mailbearer.oauth import AuthlibServer
+
+                self._server = AuthlibServer(self.egress, self.clock)
+            return self._server
+
+    def transport(self, name: str) -> Transport:
+        """Give the transport of this name."""
+        with self._lock:
+            if name not in self._transports:
+                self._transports[name] = self._make_transport(name)
+            return self._transports[name]
+
+    def _make_transport(self, name: str) -> Transport:
+        if name == "gmail":
+            from mailbearer.transports.gmail import GmailTransport
+
+            return GmailTransport(self.egress, self.clock)
+        if name == "graph":
+            from mailbearer.transports.graph import GraphTransport
+
+            return GraphTransport(self.egress, self.clock)
+        if name == "smtp":
+            from mailbearer.transports.smtp import SmtpTransport
+
+            return SmtpTransport(self.egress, self.clock)
+        msg = f"There is no transport {name!r}."
+        raise LookupError(msg)
+
+    def _stream_name(self) -> str:
+        day = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y/%m/%d")
+        return f"{self.settings.function}/{day}/{self.random_bytes(8).hex()}"
+
+    # --- verbs ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def submission(self) -> Submission:
+        """Give the acceptance of messages."""
+        from mailbearer.mime import compose, read_raw
+        from mailbearer.submission import Submission
+
+        return Submission(
+            messages=self.messages,
+            accounts=self.accounts,
+            queue=self.queue,
+            content=self.content,
+            compose=compose,
+            read_raw=read_raw,
+            trail=self.trail,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+        )
+
+    @cached_property
+    def lifecycle(self) -> Lifecycle:
+        """Give the keeping of tokens."""
+        from mailbearer.lifecycle import Lifecycle
+
+        return Lifecycle(
+            accounts=self.accounts,
+            registrations=self.registrations,
+            vault=self.vault,
+            client_secrets=self.client_secrets,
+            server=self.server,
+            events=self.events,
+            trail=self.trail,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+            sleep=self._sleep,
+        )
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        """Give the delivery of messages."""
+        from mailbearer.delivery import Delivery, MailboxSlots
+        from mailbearer.mime import compose
+
+        return Delivery(
+            messages=self.messages,
+            accounts=self.accounts,
+            registrations=self.registrations,
+            lifecycle=self.lifecycle,
+            transport=self.transport,
+            compose=compose,
+            content=self.content,
+            queue=self.queue,
+            trail=self.trail,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+            slots=MailboxSlots(),
+        )
+
+    @cached_property
+    def revocation(self) -> Revocation:
+        """Give the shutting off of mailboxes."""
+        from mailbearer.revocation import Revocation
+
+        return Revocation(
+            accounts=self.accounts,
+            registrations=self.registrations,
+            vault=self.vault,
+            client_secrets=self.client_secrets,
+            server=self.server,
+            events=self.events,
+            trail=self.trail,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def prober(self) -> Prober:
+        """Give the proving of tokens."""
+        from mailbearer.probing import Prober
+
+        return Prober(
+            accounts=self.accounts,
+            registrations=self.registrations,
+            lifecycle=self.lifecycle,
+            server=self.server,
+            transport=self.transport,
+            trail=self.trail,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def rotation(self) -> Rotation:
+        """Give the scheduled run."""
+        from mailbearer.rotation import Rotation
+
+        return Rotation(
+            accounts=self.accounts,
+            lifecycle=self.lifecycle,
+            revocation=self.revocation,
+            log=self.audit_log,
+            spool=self.audit_spool,
+            trail=self.trail,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def consent(self) -> ConsentFlow:
+        """Give the connecting of mailboxes."""
+        from mailbearer.consent import ConsentFlow
+
+        return ConsentFlow(
+            accounts=self.accounts,
+            registrations=self.registrations,
+            consents=self.consents,
+            vault=self.vault,
+            client_secrets=self.client_secrets,
+            server=self.server,
+            transport=self.transport,
+            lifecycle=self.lifecycle,
+            events=self.events,
+            trail=self.trail,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+            api_url=self.settings.api_url,
+        )
+
+    @cached_property
+    def directory(self) -> Directory:
+        """Give the keeping of mailboxes."""
+        from mailbearer.directory import Directory
+
+        return Directory(
+            accounts=self.accounts,
+            registrations=self.registrations,
+            trail=self.trail,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+        )
