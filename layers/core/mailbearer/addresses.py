@@ -5,14 +5,18 @@ from __future__ import annotations
 # ruff: noqa: PLR2004 - each bound stands once, beside the words that explain it
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mailbearer.errors import Fault
 from mailbearer.message import Address
 
+MAX_ADDRESSES = 500
+"""The longest list that is read."""
+
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL_PART = re.compile(rf"{_ATOM}(\.{_ATOM})*")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_NAME_ADDR = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>\s]+)>\s*")
+_NAME_ADDR = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>\s]+)>")
 
 # Everything that some program somewhere takes for the end of a line, and the rest of the C0 and C1 controls (RFC 5322
 # section 2.2 allows none of them in a header field), lone surrogates, and the marks that reverse the reading direction,
@@ -30,6 +34,9 @@ def read_addresses(value: object, pointer: str, faults: list[Fault]) -> tuple[Ad
     if value is None:
         return ()
     items: Iterator[tuple[str, object]]
+    if isinstance(value, list) and len(value) > MAX_ADDRESSES:
+        faults.append(Fault(pointer, "too_many_recipients", f"A list has at most {MAX_ADDRESSES} addresses."))
+        return ()
     if isinstance(value, list):
         items = ((f"{pointer}/{index}", item) for index, item in enumerate(value))
     else:
@@ -44,12 +51,13 @@ def read_address(value: object, pointer: str, faults: list[Fault]) -> Address | 
         match = _NAME_ADDR.fullmatch(value.strip(" "))
         name, email = (_unquote(match["name"].strip(" ")), match["email"]) if match else ("", value.strip(" "))
     elif isinstance(value, Mapping):
-        extra = sorted(set(value) - {"email", "name"})
-        if extra:
-            faults.append(
-                Fault(f"{pointer}/{extra[0]}", "unknown_field", "An address has the fields email and name only.")
+        faults.extend(
+            Fault(
+                f"{pointer}/{escape_pointer(name)}", "unknown_field", "An address has the fields email and name only."
             )
-        email, name = value.get("email", ""), value.get("name") or ""
+            for name in sorted(set(value) - {"email", "name"})
+        )
+        email, name = given(value, "email", ""), given(value, "name", "")
         if not isinstance(email, str) or not isinstance(name, str):
             faults.append(Fault(pointer, "invalid_address", "email and name have to be strings."))
             return None
@@ -83,12 +91,25 @@ def _check(email: str) -> tuple[str, str]:
     if len(local) > 64 or not _LOCAL_PART.fullmatch(local):
         return f"{local[:80]!r} cannot stand before the @ (RFC 5321 dot-string, at most 64 octets).", ""
     try:
-        ascii_domain = domain if domain.isascii() else domain.encode("idna").decode()
+        # Cut, because the codec's time grows with the square of the length.
+        ascii_domain = domain if domain.isascii() else domain[:254].encode("idna").decode()
     except UnicodeError:
         return f"{domain[:80]!r} is not a domain name.", ""
-    if len(ascii_domain) > 253 or not all(_LABEL.fullmatch(label) for label in ascii_domain.split(".")):
+    labels = ascii_domain.split(".")
+    if max(len(domain), len(ascii_domain)) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         return f"{domain[:80]!r} is not a domain name.", ""
     return "", f"{local}@{ascii_domain}"
+
+
+def given(body: Mapping[str, Any], name: str, default: object) -> Any:
+    """Give a field's value as it was sent; null stands for one that was left out."""
+    value = body.get(name)
+    return default if value is None else value
+
+
+def escape_pointer(name: str) -> str:
+    """Escape a name for a JSON pointer (RFC 6901 section 3)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _unquote(name: str) -> str:

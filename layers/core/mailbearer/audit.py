@@ -61,4 +61,4 @@ class Link:
 
 def canonical(body: dict[str, object]) -> bytes:
     """Write JSON one way only: sorted names, no blanks, UTF-8."""
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")

@@ -80,6 +80,8 @@ class ConsentFlow:
     clock: Clock
     random_bytes: RandomBytes
     api_url: str
+    own_names: Callable[[str, str], frozenset[str]] = lambda _kind, granted: frozenset(granted.split())
+    """Gives the scopes that a kind of provider granted under the names by which they were asked for."""
 
     @property
     def redirect_uri(self) -> str:
@@ -190,10 +192,10 @@ class ConsentFlow:
             self._check_id_token(answer, consent, registration)
             self._pin(account, registration, answer)
             self._check_refresh_token(answer)
+            return self._store(account, registration, answer)
         except ConsentRefused:
             self._give_back(registration, secret, answer)
             raise
-        return self._store(account, registration, answer)
 
     def _check_id_token(self, answer: TokenAnswer, consent: Consent, registration: Registration) -> None:
         """Check an id token that came straight from the token endpoint (OIDC Core section 3.1.3.7)."""
@@ -206,7 +208,12 @@ class ConsentFlow:
         faults = [
             name
             for name, wrong in (
-                ("iss", bool(issuer) and "{" not in issuer and claims.get("iss") != issuer),
+                (
+                    "iss",
+                    bool(issuer)
+                    and "{" not in issuer
+                    and claims.get("iss") not in (issuer, issuer.removeprefix("https://")),
+                ),
                 ("aud", registration.client_id not in audiences),
                 ("exp", not isinstance(expiry, (int, float)) or expiry < self.clock() - 60),
                 ("nonce", claims.get("nonce") is not None and claims.get("nonce") != consent.nonce),
@@ -238,7 +245,7 @@ class ConsentFlow:
                 msg = f"The provider did not say whose mailbox it is: {error.detail}"
                 raise ConsentRefused(msg, reason="identity_unproven", status=502) from error
         if identities := _identities(claims):
-            if account.address.lower() not in identities or (claims or {}).get("email_verified") is False:
+            if account.address.lower() not in identities or (claims or {}).get("email_verified") in (False, "false"):
                 msg = f"Another mailbox consented. Sign in as {account.address} and try again."
                 raise ConsentRefused(msg, reason="identity_mismatch", status=403)
             return
@@ -285,8 +292,13 @@ class ConsentFlow:
             raise ConsentRefused(msg, reason="conflict", status=409)
         version = planned_version(account.id, fence)
         self.vault.open(account.id, tokens, version)
-        active = self._activate(fenced, StoredToken(tokens, version))
-        granted, asked = set(tokens.scope.split()), set(wanted.split())
+        try:
+            active = self._activate(fenced, StoredToken(tokens, version))
+        except ConsentRefused:
+            # Revoked while the provider was asked: the secret must not outlive that.
+            self.vault.retire(account.id)
+            raise
+        granted, asked = self.own_names(registration.kind, tokens.scope), frozenset(wanted.split())
         # Servers leave what only concerns the grant itself out of the scope they give back.
         missing = tuple(sorted(asked - granted - {"openid", "email", "profile", "offline_access"}))
         excessive = tuple(sorted(granted - asked - {"openid", "email", "profile", "offline_access"}))
@@ -307,32 +319,38 @@ class ConsentFlow:
 
     def _activate(self, account: Account, stored: StoredToken) -> Account:
         now = self.clock()
-        active = account.changed(
-            state=AccountState.ACTIVE,
-            reason="",
-            updated_at=now,
-            scopes_granted=tuple(stored.tokens.scope.split()),
-            revocation_pending=False,
-            token=replace(
-                account.token,
-                lease_owner="",
-                lease_until=0,
-                version=stored.version,
-                expires_at=stored.tokens.expires_at,
-                refreshed_at=now,
-                due_at=self.lifecycle.due(stored.tokens, now),
-                backoff_until=0,
-                failures=0,
-                forced_at=0,
-                answer_lost_at=0,
-                write_allowance_at=now,
-            ),
-        )
-        result = self.accounts.replace(active, expected=account)
-        if result != active:
-            msg = "The account was changed during the consent; ask for a new link."
-            raise ConsentRefused(msg, reason="conflict", status=409)
-        return active
+        for _ in range(10):
+            active = account.changed(
+                state=AccountState.ACTIVE,
+                reason="",
+                updated_at=now,
+                scopes_granted=tuple(stored.tokens.scope.split()),
+                revocation_pending=False,
+                token=replace(
+                    account.token,
+                    # Once more, so that a refresh of the old grant that began meanwhile cannot store what it brings.
+                    fence=account.token.fence + 1,
+                    lease_owner="",
+                    lease_until=0,
+                    version=stored.version,
+                    expires_at=stored.tokens.expires_at,
+                    refreshed_at=now,
+                    due_at=self.lifecycle.due(stored.tokens, now),
+                    backoff_until=0,
+                    failures=0,
+                    forced_at=0,
+                    answer_lost_at=0,
+                    write_allowance_at=now,
+                ),
+            )
+            result = self.accounts.replace(active, expected=account)
+            if result == active:
+                return active
+            if result.state is AccountState.REVOKED and result.token.fence != account.token.fence:
+                break
+            account = result
+        msg = "The account was changed during the consent; ask for a new link."
+        raise ConsentRefused(msg, reason="conflict", status=409)
 
 
 def _identities(claims: Mapping[str, object] | None) -> frozenset[str]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mailbearer.account import Account, AccountState
-from mailbearer.envelope import Job, read_content, write_content, write_job
+from mailbearer.envelope import QUEUE_LIMIT, Job, read_content, write_content, write_job
 from mailbearer.errors import ClientRefused, GrantDead, InvalidInput, MailbearerError, RefreshDeferred, Unavailable
 from mailbearer.ids import new_id
 from mailbearer.message import Attempt, Message, MessageRecord, Outcome, Outgoing, Remedy, Status, Verdict
@@ -78,9 +78,9 @@ class _Ready:
 
 
 class _Held(Exception):
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, account: Account, code: str, detail: str) -> None:
         super().__init__(detail)
-        self.code, self.detail = code, detail
+        self.account, self.code, self.detail = account, code, detail
 
 
 class _Failed(Exception):
@@ -140,7 +140,9 @@ class Delivery:
     def _settle(self, job: Job, record: MessageRecord) -> Delivered | None:
         """Decide about copies that need no call: done, stale, too early, or in somebody's hands."""
         now = self.clock()
-        if record.status.terminal or record.status is Status.HELD:
+        if record.status.terminal or (record.status is Status.HELD and not self._active(record.account)):
+            # Whoever settled it may have died before his audit events were written; this one says the same.
+            self.trail.note("message.seen_again", record.id, record.status, account=record.account)
             return Delivered(Verb.DONE_BEFORE, record.status)
         if record.status is Status.SENDING:
             if record.lease_until > now:
@@ -170,7 +172,11 @@ class Delivery:
         except _Failed as failure:
             return self._end(record, message, Status.FAILED, code=failure.code, detail=failure.detail)
         except _Held as held:
-            return self._end(record, message, Status.HELD, code=held.code, detail=held.detail)
+            ended = self._end(record, message, Status.HELD, code=held.code, detail=held.detail)
+            if self._active(record.account, unlike=held.account):
+                # Whoever made the mailbox active looked for held mail before this was held.
+                self._requeue(Job(id=record.id, account=record.account, attempt=record.attempt), delay=1)
+            return ended
         except (RefreshDeferred, ClientRefused) as error:
             # No provider call was made, so no attempt is spent; the registration's trouble is the operator's alarm.
             retry_at = error.retry_at if isinstance(error, RefreshDeferred) else self.clock() + _REGISTRATION_RETRY
@@ -185,10 +191,11 @@ class Delivery:
         if account.state is AccountState.REVOKED:
             raise _Failed("account_revoked", "The mailbox was revoked.")
         if account.state is not AccountState.ACTIVE:
-            raise _Held(f"account_{account.state}", f"The mailbox is {account.state}; the message waits for it.")
+            detail = f"The mailbox is {account.state}; the message waits for it."
+            raise _Held(account, f"account_{account.state}", detail)
         registration = self.registrations.get(account.provider)
         if registration is None:
-            raise _Held("registration_missing", f"The registration {account.provider} does not exist.")
+            raise _Held(account, "registration_missing", f"The registration {account.provider} does not exist.")
         transport = self.transport(account.transport)
         try:
             mime = self.compose(message, bcc_header=transport.names_recipients_in_headers)
@@ -200,9 +207,14 @@ class Delivery:
         try:
             access_token = self.lifecycle.usable(account, needed_for=transport.deadline + _LEASE_MARGIN)
         except GrantDead as error:
-            raise _Held(error.code, error.detail) from error
+            raise _Held(account, error.code, error.detail) from error
         outgoing = Outgoing(mail_from=message.sender.email, rcpt_to=message.recipients, mime=mime)
         return _Ready(account, registration, transport, outgoing, access_token)
+
+    def _active(self, account_id: str, *, unlike: Account | None = None) -> bool:
+        """Tell whether the mailbox can send, and, with `unlike`, has changed since it was read as that."""
+        account = self.accounts.get(account_id)
+        return account is not None and account.state is AccountState.ACTIVE and account != unlike
 
     def _patience(self, ready: _Ready, deadline: float) -> float:
         """Give the seconds that may be spent waiting for one of the mailbox's slots."""
@@ -346,8 +358,12 @@ class Delivery:
         return Delivered(Verb.DEFERRED, tried.code)
 
     def _requeue(self, job: Job, *, delay: float) -> None:
-        """Queue a copy; waits longer than SQS can delay go in hops."""
-        self.queue.send(write_job(job), group=job.account, delay=min(MAX_QUEUE_DELAY, max(0, int(delay))))
+        """Queue a copy, its content through the bucket if it is big; waits longer than SQS can delay go in hops."""
+        text = write_job(job)
+        if job.message is not None and len(text.encode()) > QUEUE_LIMIT:
+            self.content.put(job.id, write_content(job.message))
+            text = write_job(replace(job, message=None))
+        self.queue.send(text, group=job.account, delay=min(MAX_QUEUE_DELAY, max(0, int(delay))))
 
     def _fetch(self, record: MessageRecord) -> Message | None:
         text = self.content.get(record.id)

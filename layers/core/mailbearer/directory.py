@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.account import Account, AccountState
-from mailbearer.addresses import read_address, unsafe_in_header
+from mailbearer.addresses import escape_pointer, read_address, unsafe_in_header
 from mailbearer.errors import Conflict, Fault, InvalidInput, NotFound
 from mailbearer.ids import new_id
 from mailbearer.lookup import find_account
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LIMITS = ("per_minute", "per_day", "concurrency", "recipients_per_message")
 _CREATE = frozenset({"provider", "address", "transport", "display_name", "aliases", "limits"})
 _CHANGE = frozenset({"display_name", "aliases", "limits"})
-_MAX_NAME, _MAX_ALIASES = 200, 50
+_MAX_NAME, _MAX_ALIASES, _MAX_PROVIDER, _MAX_LIMIT = 200, 50, 64, 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,8 @@ class Directory:
 
     def _registration(self, fields: Mapping[str, Any], faults: list[Fault]) -> Registration | None:
         name = fields.get("provider")
-        registration = self.registrations.get(name) if isinstance(name, str) and name else None
+        fits = isinstance(name, str) and 0 < len(name) <= _MAX_PROVIDER and name.isascii()
+        registration = self.registrations.get(str(name)) if fits else None
         if registration is None:
             detail = "Name a registration; GET /v1/providers lists them, `mailbearer providers add` adds one."
             faults.append(Fault("/provider", "unknown_provider", detail))
@@ -159,7 +160,7 @@ def _object(body: object) -> Mapping[str, Any]:
 
 def _unknown(fields: Mapping[str, Any], known: frozenset[str]) -> list[Fault]:
     detail = f"There is no such field; there are {', '.join(sorted(known))}."
-    return [Fault(f"/{name}", "unknown_field", detail) for name in fields if name not in known]
+    return [Fault(f"/{escape_pointer(name)}", "unknown_field", detail) for name in fields if name not in known]
 
 
 def _read_changes(fields: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
@@ -177,11 +178,15 @@ def _read_changes(fields: Mapping[str, Any], faults: list[Fault]) -> dict[str, A
             changes["aliases"] = tuple(alias.email for alias in read if alias is not None)
     if (limits := fields.get("limits")) is not None:
         if not isinstance(limits, dict) or not all(
-            name in _LIMITS and isinstance(value, int) and not isinstance(value, bool) and value > 0
+            name in _LIMITS and isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_LIMIT
             for name, value in limits.items()
         ):
             faults.append(
-                Fault("/limits", "invalid_limits", f"limits holds positive integers for {', '.join(_LIMITS)}.")
+                Fault(
+                    "/limits",
+                    "invalid_limits",
+                    f"limits holds integers from 1 to {_MAX_LIMIT} for {', '.join(_LIMITS)}.",
+                )
             )
         else:
             changes["limits"] = tuple(sorted(limits.items()))

@@ -12,6 +12,12 @@ from mailbearer.message import Address, Attachment, Message, Unsubscribe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+QUEUE_LIMIT = 850_000
+"""Bytes of a job above which its content goes through the bucket.
+
+SQS takes 1 MiB and bills each 64 KiB, so that from here on
+a put and a get cost less."""
+
 _MARK = "mailbearer_job"
 _WRAPPINGS = 3  # EventBridge -> SNS -> SQS is the deepest that is of use
 
@@ -149,7 +155,7 @@ def _read_job(body: Mapping[str, Any]) -> Job:
             attempt=int(body["attempt"]),
             message=unpack(packed) if packed is not None else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         msg = f"The body says that it is a job of Mailbearer's but is not whole ({type(error).__name__})."
         raise MalformedBody(msg) from error
 
@@ -160,8 +166,9 @@ def _parse(text: object) -> Mapping[str, Any]:
         raise MalformedBody(msg)
     try:
         return _object(json.loads(text))
-    except (json.JSONDecodeError, RecursionError) as error:
-        where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep"
+    except (ValueError, RecursionError) as error:
+        # ValueError, because Python refuses numbers of more than 4300 digits with one.
+        where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too much"
         msg = f"The body is not JSON ({where})."
         raise MalformedBody(msg) from error
 

@@ -33,10 +33,13 @@ class InvalidInput(MailbearerError):
     code = "invalid_request"
     title = "The request is not valid"
 
+    most: ClassVar[int] = 100
+    """So many faults are named: an answer has to stay far below what Lambda can give back."""
+
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         count = len(faults)
-        super().__init__(f"{count} fault{'s' if count != 1 else ''}: " + "; ".join(f.detail for f in faults))
-        self.faults = faults
+        self.faults = faults[: self.most]
+        super().__init__(f"{count} fault{'s' if count != 1 else ''}: " + "; ".join(f.detail for f in self.faults))
 
 
 class MalformedBody(MailbearerError):
@@ -201,6 +204,12 @@ class GrantRefused(TokenError):
         super().__init__(detail)
         self.error_codes = error_codes
         self.subtype = subtype
+
+
+class TokenRefused(TokenError):
+    """The userinfo endpoint does not take the access token (RFC 6750 section 3.1)."""
+
+    code = "token_refused"
 
 
 class ClientRefused(TokenError):

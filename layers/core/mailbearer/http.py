@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -67,7 +66,8 @@ class Request:
         """Read the body as JSON. Raises `MalformedBody`."""
         try:
             return json.loads(self.body)
-        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
+            # ValueError is the decoder's, the parser's, and Python's for numbers of more than 4300 digits.
             msg = "The body is not JSON in UTF-8."
             if isinstance(error, json.JSONDecodeError):
                 msg = f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
@@ -76,7 +76,7 @@ class Request:
     def limit(self) -> int:
         """Read `?limit=`, 1 to 100, default 50. Raises `InvalidInput`."""
         text = self.query.get("limit", "50")
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= _MAX_LIMIT:
+        if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= _MAX_LIMIT:
             detail = f"limit is a number from 1 to {_MAX_LIMIT}."
             raise InvalidInput((Fault("/limit", "invalid_limit", detail),))
         return int(text)
@@ -99,7 +99,8 @@ class Response:
             text = self.body
         else:
             headers["content-type"] = "application/json"
-            text = json.dumps(self.body, separators=(",", ":"), ensure_ascii=False)
+            # ASCII, because a pointer may quote a lone surrogate, which the Lambda runtime could not write as UTF-8.
+            text = json.dumps(self.body, separators=(",", ":"))
         return {"statusCode": self.status, "headers": headers | dict(self.headers), "body": text}
 
 
@@ -149,7 +150,7 @@ def read_request(event: Mapping[str, Any]) -> Request:
     body = event.get("body") or ""
     try:
         raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
-    except (binascii.Error, UnicodeEncodeError) as error:
+    except ValueError as error:  # of the alphabet, the padding or a lone surrogate
         msg = "The body could not be decoded."
         raise MalformedBody(msg) from error
     authorizer = (context.get("authorizer") or {}).get("lambda") or {}

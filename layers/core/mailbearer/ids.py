@@ -21,7 +21,7 @@ def new_id(prefix: str, now: float, random_bytes: Callable[[int], bytes]) -> str
 
 def derived_id(prefix: str, *parts: str) -> str:
     """Derive the same id from the same parts; no two lists of parts run into each other."""
-    digest = hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).digest()
+    digest = hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode(errors="surrogatepass")).digest()
     return prefix + _encode(int.from_bytes(digest[:16], "big"))
 
 

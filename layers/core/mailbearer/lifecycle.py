@@ -5,6 +5,7 @@ Refresh under a lease, store before use, adopt after a crash (semantics.md, Refr
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,9 @@ _BUSY_BACKOFF, _BUSY_CAP = 15.0, 900.0
 _CLIENT_BACKOFF = 300.0
 _LOST_ANSWER_PAUSE = 30.0
 _WAIT_FOR_OTHERS = 20.0
+_OVERTAKEN_PAUSE = 5.0
 _POLL = 0.25
+_WITH_GRANT = frozenset({AccountState.ACTIVE, AccountState.PAUSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +86,12 @@ class Lifecycle:
         Raises `GrantDead`, `ClientRefused`, `RefreshDeferred`.
         """
         needed_until = self.clock() + needed_for
-        if account.token.lives(needed_until) and (known := self.cache.get(account.id, account.token.version)):
+        if (known := self._known(account, needed_until)) is not None:
             return known.access_token
         with self.cache.gate(account.id):
             # Whoever waited at the gate finds what the one before him fetched.
             current = self.accounts.get(account.id) or account
-            if current.token.lives(needed_until) and (known := self.cache.get(current.id, current.token.version)):
+            if (known := self._known(current, needed_until)) is not None:
                 return known.access_token
             stored = self.refresh(current.id, needed_until=needed_until)
             self.cache.put(current.id, stored)
@@ -103,10 +106,11 @@ class Lifecycle:
 
         Tell whether a new token is there.
         """
-        account = self.accounts.get(account_id)
-        if account is None or not self.may_force(account):
-            return False
         with self.cache.gate(account_id):
+            # Whoever waited at the gate finds that the one before him had the refresh of these five minutes.
+            account = self.accounts.get(account_id)
+            if account is None or not self.may_force(account):
+                return False
             self.cache.drop(account_id)
             try:
                 stored = self.refresh(account_id, needed_until=0, refused_version=account.token.version)
@@ -134,14 +138,15 @@ class Lifecycle:
                 return self._make_do(
                     stored, state.backoff_until, refused_version, f"The last refresh of {account.address} failed."
                 )
+            if now > give_up:
+                retry_at = max(state.lease_until, now + _OVERTAKEN_PAUSE)
+                return self._make_do(stored, retry_at, refused_version, "Another process is refreshing this token.")
             if state.lease_until <= now:
                 leased = self._lease(account, stored, forced=refused_version is not None)
                 if leased is not None:
-                    return self._refresh_leased(leased, needed_until, refused_version)
-            elif now > give_up:
-                return self._make_do(
-                    stored, state.lease_until, refused_version, "Another process is refreshing this token."
-                )
+                    # Whoever loses the lease looks at what stands now, as if he had waited.
+                    with suppress(LeaseLost):
+                        return self._refresh_leased(leased, needed_until, refused_version)
             self.sleep(_POLL)
 
     # --- under the lease --------------------------------------------------------------------------------------------
@@ -149,17 +154,22 @@ class Lifecycle:
     def _lease(self, account: Account, stored: StoredToken, *, forced: bool) -> Account | None:
         """Take the lease: fence + 1, whose token is about to be used, and the version that will be written."""
         now = self.clock()
-        fence = account.token.fence + 1
+        state = account.token
+        fence = state.fence + 1
+        refresh_hash = fingerprint(stored.tokens.refresh_token, account.id)
+        # A holder that never let go died with this very token in hand, perhaps after the provider had rotated it.
+        answer_lost = bool(state.lease_owner) and state.refresh_hash == refresh_hash
         leased = account.changed(
             updated_at=now,
             token=replace(
-                account.token,
+                state,
                 fence=fence,
                 lease_owner=new_id("", now, self.random_bytes),
                 lease_until=now + LEASE_SECONDS,
-                refresh_hash=fingerprint(stored.tokens.refresh_token, account.id),
+                refresh_hash=refresh_hash,
                 planned_version=planned_version(account.id, fence),
-                forced_at=now if forced else account.token.forced_at,
+                forced_at=now if forced else state.forced_at,
+                answer_lost_at=state.answer_lost_at or (now if answer_lost else 0),
             ),
         )
         return leased if self.accounts.replace(leased, expected=account) == leased else None
@@ -173,10 +183,10 @@ class Lifecycle:
             if stored.tokens.lives_until(needed_until):
                 return stored
             return self.refresh(account.id, needed_until=needed_until)
-        registration = self._registration(account)
         self.trail.note("token.refresh", account.id, "intended", token=account.token.refresh_hash)
         self.trail.flush()
         try:
+            registration = self._registration(account)
             answer = self.server().refresh(
                 registration,
                 self.client_secrets.read(registration.name),
@@ -184,10 +194,10 @@ class Lifecycle:
                 scope=stored.tokens.scope,
             )
         except GrantRefused as error:
-            return self._refused(account, stored, error)
+            return self._refused(account, stored, error, refused_version)
         except ClientRefused as error:
             self._back_off(account, _CLIENT_BACKOFF, error)
-            self.trail.note("registration.refused", registration.name, "refused", reason=error.code)
+            self.trail.note("registration.refused", account.provider, "refused", reason=error.code)
             raise
         except SecretMissing as error:
             refusal = ClientRefused(error.detail)
@@ -196,14 +206,19 @@ class Lifecycle:
         except TokenError as error:
             return self._unanswered(account, stored, error, refused_version)
         tokens = self._merge(stored.tokens, answer)
+        rotated = tokens.refresh_token != stored.tokens.refresh_token
         try:
             account = self._hold_fence(account)
-        except LeaseLost as error:
+            if rotated or account.token.write_allowance_at - WRITE_BURST <= self.clock():
+                fresh = StoredToken(tokens, account.token.planned_version)
+                self._store(account.id, fresh)
+            else:
+                # The secret's write budget is spent. What it holds brings another access token at any time, so this
+                # one may live in this process alone.
+                fresh = StoredToken(tokens, stored.version)
+            account = self._settle_valid(account, fresh, previous=stored.version)
+        except (LeaseLost, SecretMissing) as error:
             return self._overtaken(account, registration, tokens, error)
-        fresh = StoredToken(tokens, account.token.planned_version)
-        self._store(account.id, fresh)
-        account = self._settle_valid(account, fresh, previous=stored.version)
-        rotated = tokens.refresh_token != stored.tokens.refresh_token
         self.trail.note(
             "token.refreshed",
             account.id,
@@ -271,7 +286,9 @@ class Lifecycle:
 
     # --- refusals ---------------------------------------------------------------------------------------------------
 
-    def _refused(self, account: Account, stored: StoredToken, error: GrantRefused) -> StoredToken:
+    def _refused(
+        self, account: Account, stored: StoredToken, error: GrantRefused, refused_version: str | None
+    ) -> StoredToken:
         """Look for a newer token that somebody else stored meanwhile, before a grant is called dead."""
         again = self.vault.read(account.id)
         if again is not None and again.version != stored.version:
@@ -280,7 +297,7 @@ class Lifecycle:
         judgement = judge_refusal(error, first_time=account.token.failures == 0)
         if not judgement.dead:
             self._back_off(account, judgement.pause, error)
-            return self._make_do(stored, self.clock() + judgement.pause, None, error.detail)
+            return self._make_do(stored, self.clock() + judgement.pause, refused_version, error.detail)
         reason = "rotation_lost_or_revoked" if account.token.answer_lost_at else judgement.reason
         self._update(
             account,
@@ -327,7 +344,7 @@ class Lifecycle:
         )
 
     def _overtaken(
-        self, account: Account, registration: Registration, tokens: TokenSet, error: LeaseLost
+        self, account: Account, registration: Registration, tokens: TokenSet, error: LeaseLost | SecretMissing
     ) -> StoredToken:
         """Give up a token that may not be stored any more.
 
@@ -335,16 +352,16 @@ class Lifecycle:
         """
         current = self.accounts.get(account.id)
         if current is None or current.state is AccountState.REVOKED:
-            secret = self.client_secrets.read(registration.name)
             try:
+                secret = self.client_secrets.read(registration.name)
                 self.server().revoke(registration, secret, token=tokens.refresh_token, hint="refresh_token")
-            except TokenError as failure:
+            except (TokenError, SecretMissing, Unavailable) as failure:
                 self.trail.note("token.revoke_failed", account.id, "failed", reason=failure.code)
             else:
                 self.trail.note("token.revoked", account.id, "revoked", reason="refreshed_while_revoked")
             msg = "The mailbox was revoked during the refresh."
             raise GrantDead(msg, reason="revoked") from error
-        raise RefreshDeferred(error.detail, retry_at=self.clock() + 5) from error
+        raise RefreshDeferred(error.detail, retry_at=self.clock() + _OVERTAKEN_PAUSE) from error
 
     def _make_do(self, stored: StoredToken, retry_at: float, refused_version: str | None, why: str) -> StoredToken:
         """Use the old access token while it lives, or say when to come again."""
@@ -353,6 +370,13 @@ class Lifecycle:
         raise RefreshDeferred(why, retry_at=retry_at)
 
     # --- the account ------------------------------------------------------------------------------------------------
+
+    def _known(self, account: Account, needed_until: float) -> TokenSet | None:
+        """Give this process's token set if it is of the version that stands and lives long enough."""
+        if account.state not in _WITH_GRANT:
+            return None
+        known = self.cache.get(account.id, account.token.version)
+        return known if known is not None and known.lives_until(needed_until) else None
 
     def _sendable(self, account_id: str) -> Account:
         account = self.accounts.get(account_id)

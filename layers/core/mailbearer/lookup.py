@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from mailbearer.ports import AccountStore
 
 
+_LONGEST_ADDRESS = 320  # local part, @ and domain; addresses are kept in ASCII
+
+
 def find_account(accounts: AccountStore, named: str) -> Account | None:
     """Find an account by id, or by address if one that is not revoked has it, or only one has.
 
@@ -19,7 +22,7 @@ def find_account(accounts: AccountStore, named: str) -> Account | None:
     """
     if is_id("acc_", named):
         return accounts.get(named)
-    if "@" not in named:
+    if "@" not in named or not named.isascii() or len(named) > _LONGEST_ADDRESS:
         return None
     found = accounts.by_address(named.lower())
     living = [account for account in found if account.state is not AccountState.REVOKED]
@@ -27,5 +30,4 @@ def find_account(accounts: AccountStore, named: str) -> Account | None:
     if len(candidates) > 1:
         detail = f"{len(candidates)} accounts have this address; name one by its id."
         raise InvalidInput((Fault("/account", "ambiguous_account", detail),))
-    # The index may lag behind; the account itself is read consistently.
-    return accounts.get(candidates[0].id) if candidates else None
+    return candidates[0] if candidates else None

@@ -54,7 +54,7 @@ class Egress(Protocol):
 
         It checks each address, follows no redirect, keeps no cookie and takes a time-out for the call as a whole. It
         raises `requests.ConnectionError` only where the request has certainly not left, else another
-        `requests.RequestException`, with `response` where the answer's head came.
+        `requests.RequestException`, whose `status` is that of the answer if its head came.
         """
 
 
@@ -153,7 +153,7 @@ class AuthlibServer:
         except requests.ConnectionError as error:
             raise TokenEndpointBusy(f"The server cannot be reached ({type(error).__name__}).") from error
         except requests.RequestException as error:
-            if error.response is not None and (status := error.response.status_code) >= HTTPStatus.MULTIPLE_CHOICES:
+            if (status := getattr(error, "status", 0)) >= HTTPStatus.MULTIPLE_CHOICES:
                 # It had begun to refuse, so nothing was given that could be lost.
                 raise TokenEndpointBusy(f"The server's refusal broke off (HTTP {status}).") from error
             raise TokenAnswerLost(f"The server's answer was lost ({type(error).__name__}).") from error

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from mailbearer.errors import (
     TokenAnswerLost,
     TokenEndpointBusy,
     TokenError,
+    TokenRefused,
 )
 from mailbearer.ports import TokenAnswer
 from mailbearer.registration import Discovery, Endpoints
@@ -126,7 +128,7 @@ def revocation(reply: Reply) -> bool:
 def userinfo(reply: Reply) -> Mapping[str, object]:
     """Read the claims of a userinfo answer (OpenID Connect Core section 5.3.2). Raises the `TokenError` family."""
     if reply.status in {_UNAUTHORIZED, 403}:
-        raise TokenError(f"The userinfo endpoint refuses the access token (HTTP {reply.status}).")
+        raise TokenRefused(f"The userinfo endpoint refuses the access token (HTTP {reply.status}).")
     return _answer(reply)
 
 
@@ -252,10 +254,12 @@ def _retry_after(reply: Reply) -> float | None:
     if value.isascii() and value.isdigit():
         return min(float(value[:9]), _LONGEST_WAIT)
     try:
-        moment = parsedate_to_datetime(value).timestamp()
+        moment = parsedate_to_datetime(value)
+        # A date without a zone is in UTC (RFC 9110 section 5.6.7), not in the zone of this machine.
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - reply.received_at
     except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(moment - reply.received_at, 0.0), _LONGEST_WAIT)
+    return min(max(seconds, 0.0), _LONGEST_WAIT)
 
 
 def _json(body: bytes) -> dict[str, Any] | None:

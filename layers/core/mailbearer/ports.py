@@ -2,7 +2,8 @@
 
 Two rules hold for every store. `replace(new, expected=old)` writes `new` only if the item still is as `old` says, and
 gives back the item as it stands afterwards: the caller has won exactly if that equals `new` (also when the SDK
-retried a write that had already gone through). Reads by key are consistent; reads through an index are not.
+retried a write that had already gone through). Reads by key are consistent; reads through an index are not. Values are
+kept exactly, but for `created_at` of messages (whole milliseconds) and every `expires_at` (whole seconds, rounded up).
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class AccountStore(Protocol):
         """
 
     def delete(self, account: Account) -> None:
-        """Remove the account if nobody has changed it since it was read."""
+        """Remove the account if nobody has changed it since it was read. Raises `Conflict` if somebody has."""
 
     def by_address(self, address: str) -> list[Account]:
         """Find the accounts of an address, compared without case."""
@@ -84,7 +85,10 @@ class AccountStore(Protocol):
         """List accounts; the second value continues the list, empty at its end."""
 
     def due(self, now: float, *, limit: int) -> list[str]:
-        """Give the ids of up to `limit` accounts whose `token.due_at` has come, the longest overdue first."""
+        """Give the ids of up to `limit` accounts whose `token.due_at` has come, the longest overdue first.
+
+        Only active and paused accounts are ever due, and those whose revocation is pending.
+        """
 
 
 class ConsentStore(Protocol):
@@ -132,7 +136,8 @@ class TokenVault(Protocol):
     def store(self, account_id: str, tokens: TokenSet, version: str) -> None:
         """Make `tokens` current as version `version`; the same call again changes nothing.
 
-        Raises `Unavailable` when the vault cannot take it now and `SecretMissing` if the mailbox has no secret.
+        Raises `Unavailable` when the vault cannot take it now, `SecretMissing` if the mailbox has no secret, and
+        `LeaseLost` if that version holds other tokens: somebody else wrote, so read again.
         """
 
     def open(self, account_id: str, tokens: TokenSet, version: str) -> None:
@@ -149,7 +154,7 @@ class ClientSecrets(Protocol):
         """Read the client secret; empty for a public client. Raises `SecretMissing`."""
 
     def create(self, registration: str, client_secret: str) -> None:
-        """Keep a client secret. Raises `Conflict` if the registration has one."""
+        """Keep a client secret; the same again changes nothing. Raises `Conflict` if the registration has another."""
 
 
 class MessageQueue(Protocol):

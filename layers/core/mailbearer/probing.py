@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailbearer.errors import ClientRefused, GrantDead
+from mailbearer.errors import ClientRefused, TokenRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.lifecycle import Lifecycle
     from mailbearer.ports import AccountStore, AuthorizationServer, Clock, RegistrationStore, Transport
+    from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 
 _NEEDED_FOR = 30.0
@@ -41,21 +42,18 @@ class Prober:
     def probe(self, account: Account) -> Probed:
         """Use the token for nothing but a look.
 
-        Raises the `TokenError` family, `GrantDead` if the token was refused.
+        Where userinfo refuses the token the mail server has the last word, for a token may be good there alone.
+        Raises the `TokenError` family if nobody could be asked.
         """
         registration = self.registrations.get(account.provider)
         if registration is None:
             raise ClientRefused(f"The registration {account.provider} does not exist.")
         token = self.lifecycle.usable(account, needed_for=_NEEDED_FOR)
-        valid: bool | None = None
-        try:
-            if self.server().userinfo(registration, token) is not None:
-                valid = True
-        except GrantDead:
-            valid = False
-        if valid is None:
+        valid = self._ask_userinfo(registration, token)
+        if not valid:
             transport = self.transport(account.transport)
-            valid = transport.verify(account=account, registration=registration, access_token=token)
+            told = transport.verify(account=account, registration=registration, access_token=token)
+            valid = valid if told is None else told
         outcome = {True: "valid", False: "invalid", None: "unknown"}[valid]
         self.trail.note("token.validated", account.id, outcome)
         current = self.accounts.get(account.id) or account
@@ -63,3 +61,9 @@ class Prober:
             probed = current.changed(validated_at=self.clock())
             current = self.accounts.replace(probed, expected=current)
         return Probed(current, valid)
+
+    def _ask_userinfo(self, registration: Registration, token: str) -> bool | None:
+        try:
+            return None if self.server().userinfo(registration, token) is None else True
+        except TokenRefused:
+            return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -52,31 +52,36 @@ class Rotation:
         """Work accounts until none is due or `deadline` (epoch seconds) is near; one failure never stops the rest."""
         summary = Summary()
         self._write_spooled()
+        try:
+            self._work_due(summary, deadline, only)
+        finally:
+            self.trail.flush()
+        if summary.defects:
+            raise summary.defects[0]
+        return summary
+
+    def _work_due(self, summary: Summary, deadline: float, only: Callable[[str], bool]) -> None:
         seen: set[str] = set()
+        under_way: dict[Future[str], str] = {}
         with ThreadPoolExecutor(CONCURRENCY) as pool:
-            under_way: dict[Future[str], str] = {}
             while self.clock() < deadline - _MARGIN:
-                due = [
-                    i
-                    for i in self.accounts.due(self.clock(), limit=_PAGE + len(under_way))
-                    if i not in seen and only(i)
-                ]
+                # Whoever stays due in spite of our work must not hide those behind him, so the page grows with `seen`.
+                page = self.accounts.due(self.clock(), limit=_PAGE + len(seen))
+                due = [account_id for account_id in page if account_id not in seen and only(account_id)]
                 if not due and not under_way:
                     break
                 for account_id in due:
                     seen.add(account_id)
                     under_way[pool.submit(self._work, account_id)] = account_id
-                finished, _ = wait(under_way, timeout=5, return_when=FIRST_COMPLETED if due else "ALL_COMPLETED")
+                finished, _ = wait(under_way, timeout=5, return_when=FIRST_COMPLETED if due else ALL_COMPLETED)
                 for future in finished:
                     self._count(summary, under_way.pop(future), future)
             else:
                 summary.left = True
             for future, account_id in under_way.items():
-                self._count(summary, account_id, future)
-        self.trail.flush()
-        if summary.defects:
-            raise summary.defects[0]
-        return summary
+                # Only what has begun is brought to its end.
+                if not future.cancel():
+                    self._count(summary, account_id, future)
 
     def _work(self, account_id: str) -> str:
         """Do what one account needs; gives the name of the count."""
@@ -114,10 +119,9 @@ class Rotation:
 
     def _write_spooled(self) -> None:
         """Write events that waited for the audit log; what it still cannot take stays where it is."""
-        for name, events in self.spool.waiting(_SPOOL_LOTS):
-            try:
+        try:
+            for name, events in self.spool.waiting(_SPOOL_LOTS):
                 self.log.write(events)
-            except MailbearerError as error:
-                self.trail.note("audit.spool_kept", "audit", "kept", reason=error.code)
-                return
-            self.spool.remove(name)
+                self.spool.remove(name)
+        except MailbearerError as error:
+            self.trail.note("audit.spool_kept", "audit", "kept", reason=error.code)

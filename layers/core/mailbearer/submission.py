@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.account import Account, AccountState
+from mailbearer.addresses import unsafe_in_header
 from mailbearer.caller import Caller
-from mailbearer.envelope import Dropped, Job, read_content, write_content, write_job
+from mailbearer.envelope import QUEUE_LIMIT, Dropped, Job, read_content, write_content, write_job
 from mailbearer.errors import (
     AccountPending,
     AccountRevoked,
@@ -43,12 +44,6 @@ if TYPE_CHECKING:
     )
     from mailbearer.trail import Trail
 
-QUEUE_LIMIT = 850_000
-"""Bytes of a job above which its content goes through the bucket.
-
-SQS takes 1 MiB and bills each 64 KiB, so that from here on
-a put and a get cost less."""
-
 RECORD_LIFE = 90 * 86_400
 """Seconds for which a record, and with it an idempotency key, is kept."""
 
@@ -56,6 +51,7 @@ QUEUE_CALLER = "queue"
 """The caller of messages that were dropped on the queue: whoever IAM lets send to it."""
 
 _MAX_KEY = 256
+_MAX_NAMED = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +123,7 @@ class Submission:
         Raises `InvalidInput` or `IdempotencyConflict` for a message that can never be sent; `refuse` records those.
         """
         caller = Caller(key_id=QUEUE_CALLER, scopes=frozenset({"messages:send"}))
+        _checked_body(dropped.body, "")
         message, account = self._read(dropped.body, caller, known_account=False)
         accepted = self._record(dropped.body, message, QUEUE_CALLER, dropped.key)
         record = accepted.record
@@ -135,9 +132,10 @@ class Submission:
         try:
             _check_state(account)
         except MailbearerError as error:
-            if record.status is Status.QUEUED:
+            # One that was tried before is delivery's to end: this may be the last copy of it.
+            if record.status is Status.QUEUED and record.attempt == 0:
                 self._fail(record, message, error)
-            return None
+                return None
         message = replace(message, message_id=record.message_id, date=record.created_at)
         return Job(id=record.id, account=record.account, attempt=0, message=message)
 
@@ -151,7 +149,7 @@ class Submission:
         now = self.clock()
         record = MessageRecord(
             id=message_id,
-            account=account or "unknown",
+            account=account if 0 < len(account) <= _MAX_NAMED and not unsafe_in_header(account) else "unknown",
             caller=QUEUE_CALLER,
             status=Status.FAILED,
             message_id="",
@@ -168,11 +166,11 @@ class Submission:
         return stored
 
     def retry(self, record: MessageRecord) -> MessageRecord:
-        """Queue a failed, unknown or held message again.
+        """Queue a failed, unknown or held message again; safe to repeat if the queue did not take it.
 
-        Raises `Conflict` if it is none of these or its content is gone.
+        Raises `Conflict` if it is none of these or its content is gone, `Unavailable` if the queue did not take it.
         """
-        if record.status not in {Status.FAILED, Status.UNKNOWN, Status.HELD}:
+        if record.status not in {Status.FAILED, Status.UNKNOWN, Status.HELD} and not _waits_again(record):
             msg = f"Only failed, unknown and held messages can be tried again; this one is {record.status}."
             raise Conflict(msg)
         if not record.parked or (text := self.content.get(record.id)) is None:
@@ -196,10 +194,12 @@ class Submission:
         if stored != again:
             msg = "The message changed in the meantime; look at it again."
             raise Conflict(msg)
-        message = replace(read_content(text), account=account.id)
+        message = read_content(text)
         if not message.sender.email:
-            message = replace(message, sender=_own_address(account))
-        self._enqueue(stored, message)
+            # It came before its mailbox was known here, so nobody could fill in the sender.
+            message = replace(message, account=account.id, sender=_own_address(account))
+            self.content.put(record.id, write_content(message))
+        self.queue.send(write_job(Job(id=record.id, account=account.id, attempt=record.attempt)), group=account.id)
         return stored
 
     def drain(self, account: Account, *, most: int = 500) -> int:
@@ -209,7 +209,7 @@ class Submission:
         while len(held) < most:
             page = self.messages.by_account(account.id, since=self.clock() - RECORD_LIFE, limit=100, cursor=cursor)
             records = self.messages.get_many(page.ids)
-            held.extend(record for record in records.values() if record.status is Status.HELD)
+            held.extend(one for one in records.values() if one.status is Status.HELD or _waits_again(one))
             cursor = page.cursor
             if not cursor:
                 break
@@ -274,6 +274,8 @@ class Submission:
 
     def _resolve(self, named: str, caller: Caller, faults: list[Fault], *, needed: bool) -> Account | None:
         if not named:
+            if any(fault.pointer == "/account" for fault in faults):
+                return None
             if len(caller.accounts) != 1:
                 faults.append(Fault("/account", "account_missing", "Name the account by its id or its address."))
                 return None
@@ -391,6 +393,11 @@ def _checked_body(body: object, key: str) -> tuple[Mapping[str, Any], str]:
         detail = f"An idempotency key has 1 to {_MAX_KEY} characters."
         raise InvalidInput((Fault("/idempotency_key", "invalid_idempotency_key", detail),))
     return body, key
+
+
+def _waits_again(record: MessageRecord) -> bool:
+    """Tell whether a message was queued again: its copy may have been lost on the way to the queue."""
+    return record.status is Status.QUEUED and record.parked
 
 
 def _check_state(account: Account | None) -> None:

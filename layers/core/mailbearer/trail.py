@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from mailbearer.audit import AuditEvent
-from mailbearer.errors import AuditUnavailable, Unavailable
+from mailbearer.errors import AuditUnavailable
 from mailbearer.ids import new_id, rfc3339
 
 if TYPE_CHECKING:
@@ -63,15 +63,17 @@ class BufferedTrail:
             events, self._buffer = self._buffer, []
         if not events:
             return
+        kept = False
         try:
-            self._log.write(events)
-        except AuditUnavailable:
             try:
+                self._log.write(events)
+            except AuditUnavailable:
                 self._spool.keep(events)
-            except Unavailable:
+            kept = True
+        finally:
+            if not kept:
                 with self._lock:
                     self._buffer = events + self._buffer
-                raise
 
     def _event(
         self, action: str, subject: str, outcome: str, *, actor: str, reason: str, facts: dict[str, str]

@@ -9,12 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mailbearer.addresses import read_address, read_addresses, unsafe_in_header
+from mailbearer.addresses import MAX_ADDRESSES, escape_pointer, given, read_address, read_addresses, unsafe_in_header
 from mailbearer.errors import Fault
 from mailbearer.message import Address, Attachment, Message, Unsubscribe
 
-MAX_RECIPIENTS = 500
+MAX_RECIPIENTS = MAX_ADDRESSES
 MAX_ATTACHMENTS = 100
+MAX_HEADERS = 100
 MAX_TAGS = 10
 MAX_METADATA = 20
 _MAX_HEADER_VALUE = 2000
@@ -56,7 +57,7 @@ _RESERVED = re.compile(
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,76}")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]+@[!-;=?-~]+>")
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+"
-_CONTENT_TYPE = re.compile(rf"{_WORD}/{_WORD}(\s*;\s*{_WORD}=({_WORD}|\"[ -!#-\[\]-~]*\"))*")
+_CONTENT_TYPE = re.compile(rf"{_WORD}/{_WORD}( *; *{_WORD}=({_WORD}|\"[ -!#-\[\]-~]*\"))*")
 _CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
 _URL = re.compile(r"https?://[!-;=?-~]{1,900}", re.IGNORECASE)
 _BODY_FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
@@ -97,9 +98,9 @@ def read_message(body: Mapping[str, Any], faults: list[Fault]) -> Message:
 def _check_fields(body: Mapping[str, Any], faults: list[Fault]) -> None:
     for name in body:
         if name in _LATER:
-            faults.append(Fault(f"/{_escape(name)}", "unsupported_field", _LATER[name]))
+            faults.append(Fault(f"/{escape_pointer(name)}", "unsupported_field", _LATER[name]))
         elif name not in _FIELDS:
-            faults.append(Fault(f"/{_escape(name)}", "unknown_field", "There is no such field; take it out."))
+            faults.append(Fault(f"/{escape_pointer(name)}", "unknown_field", "There is no such field; take it out."))
 
 
 def _check_whole(body: Mapping[str, Any], message: Message, faults: list[Fault]) -> None:
@@ -198,14 +199,15 @@ def _read_attachment(item: object, where: str, faults: list[Fault]) -> Attachmen
             detail = "Uploads are not available in this version."
             faults.append(Fault(f"{where}/upload_id", "unsupported_field", detail))
         elif name not in {"filename", "content_type", "content", "content_id", "disposition"}:
-            faults.append(Fault(f"{where}/{_escape(name)}", "unknown_field", "There is no such field; take it out."))
+            where_not = f"{where}/{escape_pointer(name)}"
+            faults.append(Fault(where_not, "unknown_field", "There is no such field; take it out."))
     filename = _read_filename(item.get("filename"), f"{where}/filename", faults)
-    content_type = item.get("content_type") or ""
-    if content_type and not _is_content_type(content_type):
+    content_type = given(item, "content_type", "")
+    if content_type != "" and not _is_content_type(content_type):
         detail = 'Write it like "application/pdf" (RFC 2045); multipart types cannot be attached.'
         faults.append(Fault(f"{where}/content_type", "invalid_content_type", detail))
     content_id = _read_content_id(item.get("content_id"), f"{where}/content_id", faults)
-    disposition = item.get("disposition") or ("inline" if content_id else "attachment")
+    disposition = given(item, "disposition", "inline" if content_id else "attachment")
     if disposition not in ("attachment", "inline"):
         faults.append(Fault(f"{where}/disposition", "invalid_choice", "disposition is attachment or inline."))
     content = None
@@ -234,7 +236,7 @@ def _read_filename(value: object, where: str, faults: list[Fault]) -> str:
 
 
 def _read_content_id(value: object, where: str, faults: list[Fault]) -> str:
-    if value is None or not value:
+    if value is None or value == "":
         return ""
     content_id = value.removeprefix("<").removesuffix(">") if isinstance(value, str) else ""
     if not _CONTENT_ID.fullmatch(content_id):
@@ -258,9 +260,12 @@ def _read_headers(value: object, faults: list[Fault]) -> tuple[tuple[str, str], 
     if not isinstance(value, Mapping):
         faults.append(Fault("/headers", "not_an_object", 'headers is an object: {"X-Name": "value"}.'))
         return ()
+    if len(value) > MAX_HEADERS:
+        faults.append(Fault("/headers", "too_many_headers", f"A message has at most {MAX_HEADERS} headers of its own."))
+        return ()
     read: list[tuple[str, str]] = []
     for name, content in value.items():
-        where = f"/headers/{_escape(name)}"
+        where = f"/headers/{escape_pointer(name)}"
         if not _HEADER_NAME.fullmatch(name):
             faults.append(
                 Fault(where, "invalid_header_name", "A header name is 1-76 printable ASCII characters, no colon.")
@@ -285,6 +290,10 @@ def _read_message_ids(body: Mapping[str, Any], name: str, faults: list[Fault]) -
     value = body.get(name)
     if value is None:
         return ()
+    if isinstance(value, str) and unsafe_in_header(value):
+        detail = f"Line breaks and control characters may not stand in {name}."
+        faults.append(Fault(f"/{name}", "unsafe_character", detail))
+        return ()
     items = value.split() if isinstance(value, str) else value
     if (
         not isinstance(items, list)
@@ -306,11 +315,15 @@ def _read_unsubscribe(value: object, faults: list[Fault]) -> Unsubscribe | None:
             Fault("/unsubscribe", "invalid_unsubscribe", "unsubscribe has the fields url, mailto and one_click.")
         )
         return None
-    url, mailto, one_click = value.get("url") or "", value.get("mailto") or "", value.get("one_click", False)
+    url, mailto, one_click = (
+        given(value, "url", ""),
+        given(value, "mailto", ""),
+        given(value, "one_click", default=False),
+    )
     before = len(faults)
-    if url and not (isinstance(url, str) and _URL.fullmatch(url)):
+    if url != "" and not (isinstance(url, str) and _URL.fullmatch(url)):
         faults.append(Fault("/unsubscribe/url", "invalid_url", "Give an http or https URL in ASCII."))
-    if mailto and not (isinstance(mailto, str) and _CONTENT_ID.fullmatch(mailto)):
+    if mailto != "" and not (isinstance(mailto, str) and _CONTENT_ID.fullmatch(mailto)):
         faults.append(Fault("/unsubscribe/mailto", "invalid_url", "Give an address or a mailto URL in ASCII."))
     elif mailto:
         read_address(mailto.removeprefix("mailto:").split("?")[0], "/unsubscribe/mailto", faults)
@@ -326,7 +339,7 @@ def _read_unsubscribe(value: object, faults: list[Fault]) -> Unsubscribe | None:
 
 
 def _read_choice(body: Mapping[str, Any], name: str, choices: tuple[str, ...], faults: list[Fault]) -> str:
-    value = body.get(name) or choices[0]
+    value = given(body, name, choices[0])
     if value not in choices:
         faults.append(Fault(f"/{name}", "invalid_choice", f"{name} is one of: {', '.join(choices)}."))
         return choices[0]
@@ -367,8 +380,3 @@ def _read_metadata(value: object, faults: list[Fault]) -> tuple[tuple[str, str],
 
 def _longest_word(text: str) -> int:
     return max((len(word) for word in text.split(" ")), default=0) if text.isascii() else 0
-
-
-def _escape(name: str) -> str:
-    """Escape a name for a JSON pointer (RFC 6901 section 3)."""
-    return name.replace("~", "~0").replace("/", "~1")

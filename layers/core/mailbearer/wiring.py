@@ -43,6 +43,13 @@ if TYPE_CHECKING:
 # all the rest together, and a worker whose tokens are fresh never needs it.
 
 
+def _own_names(kind: str, granted: str) -> frozenset[str]:
+    from mailbearer.providers import DEFINITIONS
+
+    definition = DEFINITIONS.get(kind)
+    return definition.own_names(granted) if definition else frozenset(granted.split())
+
+
 class Wiring:
     """Everything a process needs, made when it is first asked for and kept for its warm life."""
 
@@ -306,6 +313,7 @@ class Wiring:
             clock=self.clock,
             random_bytes=self.random_bytes,
             api_url=self.settings.api_url,
+            own_names=_own_names,
         )
 
     @cached_property

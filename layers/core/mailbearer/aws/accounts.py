@@ -22,7 +22,10 @@ _COMPARED = (*(field.name for field in fields(Account) if field.name != "id"), "
 
 
 class DynamoDBAccountStore:
-    """Accounts; a condition compares the whole account, so every change by somebody else is noticed."""
+    """Accounts; a condition compares the whole account and not its revision alone.
+
+    So a change is noticed even if whoever made it forgot to count it.
+    """
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
@@ -162,8 +165,12 @@ def from_item(item: Any) -> Account:
 
 
 def is_due_sometime(account: Account) -> bool:
-    """Tell whether the schedule has work with this account: a live token, or a revocation that is not finished."""
-    return account.token.due_at > 0 and (account.state is AccountState.ACTIVE or account.revocation_pending)
+    """Tell whether the schedule has work with this account: a live token, or a revocation that is not finished.
+
+    A paused mailbox keeps its token alive, so that it can send as soon as it is resumed.
+    """
+    living = account.state in {AccountState.ACTIVE, AccountState.PAUSED}
+    return account.token.due_at > 0 and (living or account.revocation_pending)
 
 
 def shard_of(account_id: str) -> str:

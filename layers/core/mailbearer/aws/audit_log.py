@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from mailbearer.audit import AuditEvent
     from mailbearer.ports import Clock, RandomBytes
 
-# PutLogEvents: events and bytes in one call; each event counts 26 bytes more than its text.
-_BATCH_EVENTS = 10_000
+# What PutLogEvents takes in one call; each event counts 26 bytes more than its text. The other limit, 10,000 events, is
+# out of reach: with two hashes in each line the bytes are used up long before.
 _BATCH_BYTES = 1_048_576
 _EVENT_OVERHEAD = 26
 _LINK_BYTES = 200  # what the chain adds to a line: two hashes, a number, their names
@@ -99,7 +99,7 @@ def _batches(events: Iterable[AuditEvent]) -> Iterator[list[AuditEvent]]:
     size = 0
     for event in events:
         weight = len(canonical(event.as_dict())) + _LINK_BYTES + _EVENT_OVERHEAD
-        if batch and (len(batch) == _BATCH_EVENTS or size + weight > _BATCH_BYTES):
+        if batch and size + weight > _BATCH_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(event)

@@ -69,7 +69,7 @@ class SecretsManagerTokenVault:
         Raises `Unavailable` when the vault cannot take it now, `SecretMissing` if the mailbox has no secret (or one
         marked deleted), and `LeaseLost` if that version holds other tokens, so that the caller has to read again.
         """
-        self._patiently(lambda: self._put(account_id, _body(tokens), version))
+        self._patiently(lambda: self._put(account_id, tokens, version))
 
     def open(self, account_id: str, tokens: TokenSet, version: str) -> None:
         """Store as `store` does, making the mailbox's secret if it is not there (or bringing it back)."""
@@ -105,21 +105,18 @@ class SecretsManagerTokenVault:
         refused = (self._client.exceptions.ResourceExistsException, self._client.exceptions.InvalidRequestException)
         with calling("secretsmanager:CreateSecret"):
             try:
-                self._client.create_secret(
-                    Name=name, ClientRequestToken=version, SecretString=_body(tokens), Description=_DESCRIPTION, **key
-                )
+                # Without a value, so that there is one way for a version to come about, and it bears the planned id.
+                self._client.create_secret(Name=name, Description=_DESCRIPTION, **key)
             except refused:
                 if "DeletedDate" in self._client.describe_secret(SecretId=name):
                     self._client.restore_secret(SecretId=name)
-            else:
-                return
-        self._put(account_id, _body(tokens), version)
+        self._put(account_id, tokens, version)
 
-    def _put(self, account_id: str, body: str, version: str) -> None:
+    def _put(self, account_id: str, tokens: TokenSet, version: str) -> None:
         name = self._name(account_id)
         with calling("secretsmanager:PutSecretValue"):
             try:
-                self._client.put_secret_value(SecretId=name, ClientRequestToken=version, SecretString=body)
+                self._client.put_secret_value(SecretId=name, ClientRequestToken=version, SecretString=_body(tokens))
             except self._client.exceptions.ResourceExistsException as error:
                 raise LeaseLost(f"Version {version} of {name} holds other tokens.") from error
             except (

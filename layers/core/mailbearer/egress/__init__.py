@@ -12,6 +12,7 @@ from mailbearer.egress.sockets import TimedSocket, TimedTLSSocket, open_socket, 
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping
 
     import requests
 
@@ -48,24 +49,24 @@ class Egress:
     def secure(self, sock: socket.socket, host: str, ca_pem: str) -> TimedTLSSocket:
         """Put TLS on a connection and verify the certificate for `host`; the deadline goes over. Raises `OSError`."""
         deadline = sock.deadline if isinstance(sock, TimedSocket) else 0.0
-        secured = self.tls_context(ca_pem).wrap_socket(sock, server_hostname=host)
+        with self._lock:
+            context = self._contexts.get(ca_pem)
+            if context is None:
+                context = self._contexts[ca_pem] = self.tls_context(ca_pem)
+        secured = context.wrap_socket(sock, server_hostname=host)
         if not isinstance(secured, TimedTLSSocket):
             raise TypeError("the context makes sockets of its own class")
         secured.deadline = deadline
         return secured
 
     def tls_context(self, ca_pem: str = "") -> ssl.SSLContext:
-        """Give the TLS settings: the system's authorities and those of `ca_pem`, host name checked, TLS 1.2 or later."""
-        with self._lock:
-            context = self._contexts.get(ca_pem)
-            if context is None:
-                context = ssl.create_default_context()
-                context.minimum_version = ssl.TLSVersion.TLSv1_2
-                context.sslsocket_class = TimedTLSSocket
-                if ca_pem:
-                    context.load_verify_locations(cadata=ca_pem)
-                self._contexts[ca_pem] = context
-            return context
+        """Make TLS settings: the system's authorities and those of `ca_pem`, host name checked, TLS 1.2 or later."""
+        context = ssl.create_default_context()
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.sslsocket_class = TimedTLSSocket
+        if ca_pem:
+            context.load_verify_locations(cadata=ca_pem)
+        return context
 
     def adapter(self, ca_pem: str = "") -> GuardedAdapter:
         """Give the Requests adapter that keeps every rule of this class; see `GuardedAdapter.send` for its errors.
@@ -75,13 +76,21 @@ class Egress:
         # Mail over SMTP should not pay for Requests, which takes longer to import than everything else here together.
         from mailbearer.egress.web import GuardedAdapter  # noqa: PLC0415
 
-        context = self.tls_context(ca_pem)
         with self._lock:
             adapter = self._adapters.get(ca_pem)
             if adapter is None:
-                adapter = GuardedAdapter(self.connect, context, self._clock)
+                # Settings of its own, because urllib3 asks for HTTP in them (ALPN).
+                adapter = GuardedAdapter(self.connect, self.tls_context(ca_pem), self._clock)
                 self._adapters[ca_pem] = adapter
             return adapter
+
+    def exchange(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, ca_pem: str, deadline: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Make one call in `deadline` seconds; give status, header and body. Raises as `GuardedAdapter.send`."""
+        adapter = self.adapter(ca_pem)
+        answer, content = adapter.exchange(method, url, body=body, headers=headers, seconds=deadline)
+        return answer.status, answer.headers, content
 
     def session(self, ca_pem: str = "") -> requests.Session:
         """Give a session that follows no redirect, keeps no cookie, reads no environment and has only this way out."""

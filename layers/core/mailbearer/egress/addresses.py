@@ -33,13 +33,16 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def check_url(url: str, *, local: bool) -> None:
-    """Raise `UnsafeEndpoint` unless `url` is https without userinfo and fragment; `local` also lets http to loopback through."""
+    """Raise `UnsafeEndpoint` unless `url` is https to a public host, without userinfo and fragment.
+
+    `local` lets loopback through, by http too. Nothing is resolved: the address is checked when it is connected to.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise UnsafeEndpoint(f"This is not a URL: {error}.") from error
-    if any(char <= " " or char == "\\" or char == "\x7f" for char in url) or not url.isascii():
+    if any(char <= " " or char in "\\\x7f" for char in url) or not url.isascii():
         raise UnsafeEndpoint("The URL holds a character that has to be percent-encoded.")
     if parts.scheme not in {"https", "http"} or not host:
         raise UnsafeEndpoint("The URL has to begin with https:// and name a host.")
@@ -53,7 +56,7 @@ def check_url(url: str, *, local: bool) -> None:
 
 
 def check_host(host: str, port: int, *, local: bool) -> None:
-    """Raise `UnsafeEndpoint` unless `host` is a public name or address, or loopback when `local`. Nothing is resolved."""
+    """Raise `UnsafeEndpoint` unless `host` is a public name or address, or loopback when `local`."""
     if not 0 < port <= _LARGEST_PORT:
         raise UnsafeEndpoint(f"The port has to be between 1 and {_LARGEST_PORT}.")
     try:
@@ -65,7 +68,10 @@ def check_host(host: str, port: int, *, local: bool) -> None:
 
 
 def check_address(address: _Address, *, local: bool) -> None:
-    """Raise `UnsafeEndpoint` unless `address` is public, or loopback when `local`; an IPv4 address inside IPv6 counts as itself."""
+    """Raise `UnsafeEndpoint` unless `address` is public, or loopback when `local`.
+
+    An IPv4 address inside an IPv6 one counts as itself.
+    """
     inner = _embedded(address)
     if inner.is_loopback:
         if local:

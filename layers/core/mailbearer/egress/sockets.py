@@ -31,18 +31,22 @@ class TimedSocket(socket.socket):
     deadline: float = 0
 
     def recv(self, *args: Any) -> bytes:
+        """Read as `socket.recv`, within the deadline."""
         self._arm()
         return super().recv(*args)
 
     def recv_into(self, *args: Any) -> int:
+        """Read as `socket.recv_into`, within the deadline."""
         self._arm()
         return super().recv_into(*args)
 
     def send(self, *args: Any) -> int:
+        """Write as `socket.send`, within the deadline."""
         self._arm()
         return super().send(*args)
 
     def sendall(self, *args: Any) -> None:
+        """Write as `socket.sendall`, within the deadline."""
         self._arm()
         super().sendall(*args)
 
@@ -56,14 +60,17 @@ class TimedTLSSocket(ssl.SSLSocket):
     deadline: float = 0
 
     def recv(self, *args: Any) -> bytes:
+        """Read as `socket.recv`, within the deadline."""
         self._arm()
         return super().recv(*args)
 
     def recv_into(self, *args: Any) -> int:
+        """Read as `socket.recv_into`, within the deadline."""
         self._arm()
         return super().recv_into(*args)
 
     def send(self, *args: Any) -> int:
+        """Write as `socket.send`, within the deadline."""
         self._arm()
         return super().send(*args)
 

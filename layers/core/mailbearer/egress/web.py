@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
@@ -22,6 +21,7 @@ from mailbearer.errors import UnsafeEndpoint
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable, Mapping
 
     from mailbearer.ports import Clock
 
@@ -36,7 +36,11 @@ _CONNECTIONS_PER_HOST = 16
 
 
 class AnswerLost(requests.RequestException):
-    """The request may have been acted upon, and its answer did not come whole; `response` is set if its head did."""
+    """The request may have been acted upon, and its answer did not come whole; `status` is 0 if nothing of it came."""
+
+    def __init__(self, text: str, *, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class GuardedAdapter(HTTPAdapter):
@@ -67,18 +71,36 @@ class GuardedAdapter(HTTPAdapter):
     ) -> requests.Response:
         """Make one call; `timeout` is the deadline in seconds for all of it, the whole answer included.
 
-        Raises `requests.ConnectionError` (with `ConnectTimeout` and `SSLError`) if the request has certainly not left whole,
-        `AnswerLost` once it may have, and `UnsafeEndpoint`. Certificates are always verified; proxies are never used.
+        Raises `requests.ConnectionError` (also `ConnectTimeout`, `SSLError`) if the request has certainly not left
+        whole, `AnswerLost` once it may have, and `UnsafeEndpoint`. Certificates are always verified; proxies never used.
         """
-        call = self._calls.current = _Call(time.monotonic() + _seconds(timeout))
+        raw, body = self.exchange(
+            request.method or "GET",
+            request.url or "",
+            body=request.body,
+            headers=request.headers,
+            seconds=_seconds(timeout),
+        )
+        response = self.build_response(request, raw)
+        response._content = body  # noqa: SLF001 - as Requests' own kinds of adapters do
+        return response
+
+    def exchange(
+        self, method: str, url: str, *, body: bytes | str | None, headers: Mapping[str, str], seconds: float
+    ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
+        """Make one call of at most `seconds` and give the answer with its body; raises what `send` raises.
+
+        It spares mail the two thirds of Requests' time that go into building its request and response objects.
+        """
+        call = self._calls.current = _Call(time.monotonic() + seconds)
         try:
-            target = _target(request.url or "")
+            target = _target(url)
             pool = self.poolmanager.connection_from_host(target.host, target.port, target.scheme)
-            raw = pool.urlopen(
-                request.method or "GET",
+            answer = pool.urlopen(
+                method,
                 target.path,
-                body=request.body,
-                headers=request.headers,
+                body=body,
+                headers=headers,
                 retries=False,
                 redirect=False,
                 assert_same_host=False,
@@ -86,21 +108,17 @@ class GuardedAdapter(HTTPAdapter):
                 decode_content=True,
             )
         except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
-            raise _failure(error, request, sent=call.sent) from error
-        response = self.build_response(request, raw)
-        response._content = b""  # noqa: SLF001 - as Requests' own adapters for files do; a part of a body is worth nothing
+            raise _failure(error, sent=call.sent) from error
         try:
-            body = raw.read(ANSWER_LIMIT + 1)
-            too_long = len(body) > ANSWER_LIMIT
+            content = answer.read(ANSWER_LIMIT + 1)
         except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
-            raw.close()
-            raise AnswerLost("the answer's body was cut off", request=request, response=response) from error
-        if too_long:
-            raw.close()
-            raise AnswerLost("the answer's body is too long", request=request, response=response)
-        raw.release_conn()
-        response._content = body  # noqa: SLF001
-        return response
+            answer.close()
+            raise AnswerLost("the answer's body was cut off", status=answer.status) from error
+        if len(content) > ANSWER_LIMIT:
+            answer.close()
+            raise AnswerLost("the answer's body is too long", status=answer.status)
+        answer.release_conn()
+        return answer, content
 
 
 def guarded_session(adapter: GuardedAdapter) -> requests.Session:
@@ -160,25 +178,36 @@ class _Plain(HTTPConnection):
         super().__init__(*args, **kwargs)
         self._guard = guard
         self._used_at = guard.clock()
+        self._pieces: list[bytes] = []
 
     @property
     def is_connected(self) -> bool:
         """Tell whether the connection may be used again.
 
-        One that was idle for long may be dead without our knowing it (a frozen Lambda hears no FIN), and a request lost on
-        it would count as one whose answer was lost.
+        One that was idle for long may be dead without our knowing it (a frozen Lambda hears no FIN), and a request lost
+        on it would count as one whose answer was lost.
         """
         return super().is_connected and 0 <= self._guard.clock() - self._used_at < _IDLE_LIMIT
 
     def connect(self) -> None:
+        """Connect, and bound the new socket too."""
         super().connect()
         self._bound()
 
-    def request(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request, and know when all of it has left."""
         self._used_at = self._guard.clock()
         self._bound()
+        self._pieces = []
         super().request(*args, **kwargs)
+        # Header and body leave in one write: one packet, one TLS record and one system call for the usual message.
+        pieces, self._pieces = self._pieces, []
+        super().send(b"".join(pieces))
         self._guard.calls.current.sent = True
+
+    def send(self, data: Any) -> None:
+        """Hold a piece of the request back until it is whole."""
+        self._pieces.append(data)
 
     def _bound(self) -> None:
         if isinstance(self.sock, TimedSocket | TimedTLSSocket):
@@ -203,11 +232,15 @@ class _Target(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _target(url: str) -> _Target:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise requests.exceptions.InvalidURL("the URL has to be http or https and name a host")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise UnsafeEndpoint("This is not a URL.") from error
+    if parts.scheme not in {"http", "https"} or not host:
+        raise UnsafeEndpoint("The URL has to be http or https and name a host.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return _Target(parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), path)
+    return _Target(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), path)
 
 
 def _seconds(timeout: float | tuple[float, float | None] | None) -> float:
@@ -216,12 +249,12 @@ def _seconds(timeout: float | tuple[float, float | None] | None) -> float:
     return DEFAULT_DEADLINE if timeout is None else timeout
 
 
-def _failure(error: Exception, request: requests.PreparedRequest, *, sent: bool) -> requests.RequestException:
-    """Say what became of a request without an answer; the words are ours, because an error's text may quote the request."""
+def _failure(error: Exception, *, sent: bool) -> requests.RequestException:
+    """Say what became of a request without an answer, in our words: an error's text may quote the request."""
     if sent:
-        return AnswerLost("no answer came", request=request)
+        return AnswerLost("no answer came")
     if isinstance(error, urllib3.exceptions.SSLError):
-        return requests.exceptions.SSLError(*error.args, request=request)
+        return requests.exceptions.SSLError(*error.args)
     if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError) or isinstance(error.__context__, TimeoutError):
-        return requests.ConnectTimeout("the deadline passed before the request had left", request=request)
-    return requests.ConnectionError("the request could not be sent", request=request)
+        return requests.ConnectTimeout("the deadline passed before the request had left")
+    return requests.ConnectionError("the request could not be sent")

@@ -15,9 +15,10 @@ __all__ = ["compose", "read_raw"]
 
 
 def compose(message: Message, *, bcc_header: bool) -> bytes:
-    """Give the RFC 5322 bytes of a message; `bcc_header` names the blind recipients too, for providers that read them there.
+    """Give the RFC 5322 bytes of a message.
 
-    A raw message keeps the encoding of its body. Raises `InvalidInput` for what the parser at the door should have refused.
+    `bcc_header` names the blind recipients too, for providers that read them there. A raw message keeps the encoding of
+    its body. Raises `InvalidInput` for what the parser at the door should have refused.
     """
     if message.raw is not None:
         return compose_raw(message, bcc_header=bcc_header)
@@ -60,11 +61,11 @@ def _unsubscribe(unsubscribe: Unsubscribe) -> str:
 
 
 def _content(message: Message) -> Part:
-    """Nest the parts: mixed(alternative(text, related(html, images)), attachments), each layer only where it is needed."""
+    """Nest the parts: mixed(alternative(text, related(html, images)), attachments), each layer only where needed."""
     seed = message.message_id
     # A Content-ID is worth something only beside the HTML that names it.
-    related = [item for item in message.attachments if item.content_id and message.html is not None]
-    others = [item for item in message.attachments if item not in related] if related else list(message.attachments)
+    related = [item for item in message.attachments if item.content_id] if message.html is not None else []
+    others = [item for item in message.attachments if not (item.content_id and related)]
     bodies: list[Part] = []
     if message.text is not None:
         bodies.append(text_part(message.text, "plain"))

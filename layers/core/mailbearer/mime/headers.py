@@ -5,10 +5,14 @@ from __future__ import annotations
 import binascii
 import re
 import time
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from mailbearer.errors import Fault, InvalidInput
-from mailbearer.message import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mailbearer.message import Address
 
 LINE_LIMIT = 998
 """The longest line SMTP carries, without its CRLF (RFC 5321 section 4.5.3.1.6)."""
@@ -21,6 +25,7 @@ _WORD_ROOM = _WORD_LIMIT - len(_Q_OPEN) - len(_CLOSE)
 _LONGEST_QUOTED_NAME = 70
 _LONGEST_PLAIN_PARAMETER = 60
 _SEGMENT = 60
+_BLANK = 32
 
 _PLAIN_TEXT = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
@@ -30,19 +35,12 @@ _ADDRESS = re.compile(r"[!-~](?:[ -~]*[!-~])?@[!-~]+")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _WORDS = re.compile(r" *[^ ]+")
 
+_ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 # RFC 2047 section 5(3): what may stand for itself in a word of a phrase, which is the narrowest place.
-_Q_TABLE = tuple(
-    chr(byte)
-    if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "!*+-/")
-    else "_"
-    if byte == 32
-    else f"={byte:02X}"  # noqa: PLR2004 - a blank
-    for byte in range(256)
-)
+_Q_TABLE = tuple(chr(byte) if chr(byte) in _ALPHANUMERIC + "!*+-/" else f"={byte:02X}" for byte in range(256))
 # RFC 5987 section 3.2.1.
 _PERCENT_TABLE = tuple(
-    chr(byte) if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "!#$&+-.^_`|~") else f"%{byte:02X}"
-    for byte in range(256)
+    chr(byte) if chr(byte) in _ALPHANUMERIC + "!#$&+-.^_`|~" else f"%{byte:02X}" for byte in range(256)
 )
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -103,7 +101,7 @@ def date_field(moment: float) -> str:
 
 
 def fold(name: str, tokens: Iterable[str], *, glue: str = " ", limit: int = _FOLD_AT) -> str:
-    """Write tokens as one field, breaking lines between them; with an empty glue each but the first begins with its blanks."""
+    """Write tokens as one field, breaking lines between them; without glue each but the first has its own blanks."""
     lines: list[str] = []
     line = f"{name}:"
     first = True
@@ -137,16 +135,16 @@ def parameter(name: str, value: str) -> list[str]:
 
 
 def encoded_words(text: str, used: int) -> list[str]:
-    """Write text as encoded words of at most 75 characters, none of them splitting a character; `used` is taken of line one."""
+    """Write text as encoded words of at most 75 characters, splitting none; `used` columns of line one are taken."""
     data = text.encode("utf-8")
-    q_length = sum(len(_Q_TABLE[byte]) for byte in data)
-    quoted = q_length * 3 <= len(data) * 4 + 8
+    blanks = data.count(b" ")
+    quoted = (sum(len(_Q_TABLE[byte]) for byte in data) - 2 * blanks) * 3 <= len(data) * 4 + 8
     words: list[str] = []
     start, size = 0, 0
     room = max(min(_WORD_ROOM, _ENCODED_FOLD_AT - used - len(_Q_OPEN) - len(_CLOSE)), 16)
     for end, char in enumerate(text):
         raw = char.encode("utf-8")
-        width = sum(len(_Q_TABLE[byte]) for byte in raw) if quoted else len(raw)
+        width = sum(1 if byte == _BLANK else len(_Q_TABLE[byte]) for byte in raw) if quoted else len(raw)
         limit = room if quoted else room // 4 * 3
         if size + width > limit:
             words.append(_encoded_word(text[start:end], quoted=quoted))
@@ -159,7 +157,7 @@ def encoded_words(text: str, used: int) -> list[str]:
 def _encoded_word(text: str, *, quoted: bool) -> str:
     data = text.encode("utf-8")
     if quoted:
-        return _Q_OPEN + "".join(_Q_TABLE[byte] for byte in data) + _CLOSE
+        return _Q_OPEN + "".join(_Q_TABLE[byte] for byte in data).replace("=20", "_") + _CLOSE
     return _B_OPEN + binascii.b2a_base64(data, newline=False).decode("ascii") + _CLOSE
 
 

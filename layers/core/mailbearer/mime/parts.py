@@ -6,11 +6,15 @@ import binascii
 import hashlib
 import re
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mailbearer.message import Attachment
 from mailbearer.mime.headers import LINE_LIMIT, fold, parameter, refused, token_field
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailbearer.message import Attachment
 
 _BASE64_LINE = 76
 _BLOCK = struct.Struct(f"{_BASE64_LINE}s" * 256)
@@ -24,7 +28,6 @@ _MEDIA_TYPE = re.compile(
         (?:[ ]*;[ ]*[A-Za-z0-9!#$%&'*+.^_`|~-]+=(?:[A-Za-z0-9!#$%&'*+.^_`|~:/?=-]+|"[ !#-\[\]-~]*"))*""",
     re.VERBOSE,
 )
-_BARE_LINE_END = re.compile(r"\r(?!\n)|(?<!\r)\n")
 _MEDIA_TYPES = {
     "avif": "image/avif",
     "bmp": "image/bmp",
@@ -76,9 +79,7 @@ class Part:
 
 def text_part(text: str, subtype: str) -> Part:
     """Write a text in the lightest encoding that survives every relay: as it is, quoted-printable or base64."""
-    if "\r" in text or "\n" in text:
-        text = _BARE_LINE_END.sub("\r\n", text)
-    data = text.encode("utf-8", "replace")
+    data = crlf(text.encode("utf-8", "replace"))
     fields = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: "
     if _is_7bit(data):
         return Part(f"{fields}7bit\r\n", [data], plain=True)
@@ -105,7 +106,7 @@ def attachment_part(attachment: Attachment, *, inline: bool) -> Part:
 
 
 def multipart(subtype: str, parts: Sequence[Part], *, seed: str, parameters: str = "") -> Part:
-    """Put parts into one, with a boundary that is the same each time for the same `seed` and occurs in none of them."""
+    """Put parts into one, with a boundary that is the same each time for one `seed` and occurs in no part."""
     boundary = _boundary(f"{subtype} {seed}", parts)
     delimiter = f"--{boundary}\r\n"
     body: list[bytes] = []
@@ -174,7 +175,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _base64_lines(content: bytes) -> bytes:
-    """Break base64 into lines of 76, in blocks small enough for the cache: eight times as fast as one line after another."""
+    """Break base64 into lines of 76, by blocks that fit the cache: eight times as fast as line by line."""
     whole = len(content) - len(content) % _BLOCK.size
     blocks = [b"\r\n".join(lines) for lines in _BLOCK.iter_unpack(memoryview(content)[:whole])]
     rest = (content[start : start + _BASE64_LINE] for start in range(whole, len(content), _BASE64_LINE))

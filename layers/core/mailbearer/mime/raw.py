@@ -28,7 +28,7 @@ def read_raw(data: bytes) -> RawHeaders:
         return RawHeaders(faults=(_fault("raw_malformed", "The header is not a list of header fields (RFC 5322)."),))
     faults: list[Fault] = []
     parsed = BytesHeaderParser(policy=default).parsebytes(head)
-    names = [name.lower() for name in parsed.keys()]
+    names = [name.lower() for name in parsed]
     faults += [_fault("raw_repeated", f"{name} may stand only once.") for name in _ONCE if names.count(name) > 1]
     if any(name.startswith("resent-") for name in names):
         faults.append(_fault("raw_resent", "Resent fields are not supported; send the message as a new one."))

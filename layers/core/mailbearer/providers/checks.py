@@ -19,7 +19,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # RFC 6749 appendix A: client ids are printable ASCII; a scope is printable ASCII without blank, quote and backslash.
 _CLIENT_ID = re.compile(r"[\x21-\x7e]+")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-_HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")
+# At least two labels, the last of which begins with a letter: a number there is an IPv4 address in an old spelling.
+_HOST = re.compile(r"((?!-)[A-Za-z0-9_-]{1,63}(?<!-)\.)+[A-Za-z][A-Za-z0-9-]{0,62}(?<!-)\.?")
+_URL = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
@@ -63,12 +65,14 @@ class Faults:
 
     def host(self, pointer: str, host: str) -> None:
         """Check a host's name or address, if given: public, or loopback on a local stage."""
-        if not host:
+        if not host or (self._local and is_loopback(host)):
             return
-        if _address(host) is None and (len(host) > _MAX_HOST or not _HOST.fullmatch(host)):
-            self.add(pointer, "invalid_host", f"{pointer[1:]}: {host!r} is no host name.")
-        elif not self._reachable(host):
+        address = _address(host)
+        private = is_loopback(host) if address is None else not address.is_global or address.is_multicast
+        if private:
             self.add(pointer, "private_host", f"{pointer[1:]}: {host} is not a public address.")
+        elif address is None and (len(host) > _MAX_HOST or not _HOST.fullmatch(host)):
+            self.add(pointer, "invalid_host", f"{pointer[1:]}: {host!r} is no public host name.")
 
     def url(self, pointer: str, url: str) -> None:
         """Check a URL, if given: https and a public host, or loopback on a local stage."""
@@ -80,7 +84,7 @@ class Faults:
             host, port = parts.hostname or "", parts.port
         except ValueError:
             parts, host, port = None, "", None
-        if parts is None or not host or port == 0 or re.search(r"[\x00-\x20\x7f\\]", url):
+        if parts is None or not host or port == 0 or not _URL.fullmatch(url):
             self.add(pointer, "invalid_url", f"{label}: {url!r} is no URL.")
             return
         if parts.username is not None or parts.password is not None or "#" in url:
@@ -99,12 +103,6 @@ class Faults:
         elif not _CERTIFICATE.search(pem):
             self.add("/ca_pem", "invalid_certificate", "ca_pem: give at least one certificate in PEM form.")
 
-    def _reachable(self, host: str) -> bool:
-        if is_loopback(host):
-            return self._local
-        address = _address(host)
-        return address is None or (address.is_global and not address.is_multicast)
-
 
 def is_loopback(host: str) -> bool:
     """Tell whether a host is this machine by its name or address."""
@@ -115,8 +113,6 @@ def is_loopback(host: str) -> bool:
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
     try:
-        address = ip_address(host)
+        return ip_address(host)
     except ValueError:
         return None
-    # ::ffff:127.0.0.1 is 127.0.0.1 to the one who connects.
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

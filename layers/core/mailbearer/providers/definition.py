@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from mailbearer.registration import Endpoints, SmtpServer
 
@@ -49,15 +49,8 @@ class Definition:
     scope_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     setup_guide: str = ""
 
-    def missing_scopes(self, wanted: Iterable[str], granted: str) -> tuple[str, ...]:
-        """Give the scopes of `wanted` that `granted` (a token answer's `scope`) lacks under every name.
-
-        `offline_access` is never missed: providers leave it out, and a refresh token proves it.
-        """
-        held = set(granted.lower().split())
-        return tuple(
-            scope
-            for scope in wanted
-            if scope != "offline_access"
-            and not held.intersection(name.lower() for name in (scope, *self.scope_names.get(scope, ())))
-        )
+    def own_names(self, granted: str) -> frozenset[str]:
+        """Give the scopes of a token answer's `scope` under the names by which they were asked for."""
+        names = {scope.lower(): scope for scopes in self.scopes.values() for scope in scopes}
+        names |= {alias.lower(): scope for scope, aliases in self.scope_names.items() for alias in aliases}
+        return frozenset(names.get(scope.lower(), scope) for scope in granted.split())

@@ -49,5 +49,5 @@ GOOGLE = Definition(
         "email": ("https://www.googleapis.com/auth/userinfo.email",),
         "profile": ("https://www.googleapis.com/auth/userinfo.profile",),
     },
-    setup_guide="docs/how-to/register-with-google.md",
+    setup_guide="https://developers.google.com/identity/protocols/oauth2/web-server",
 )

@@ -38,7 +38,10 @@ MICROSOFT = Definition(
         ("message_bytes", 35_000_000),
     ),
     scope_names={
-        "Mail.Send": ("https://graph.microsoft.com/Mail.Send",),
+        "Mail.Send": tuple(
+            f"https://{host}/Mail.Send"
+            for host in ("graph.microsoft.com", "graph.microsoft.us", "microsoftgraph.chinacloudapi.cn")
+        ),
     },
-    setup_guide="docs/how-to/register-with-microsoft.md",
+    setup_guide="https://learn.microsoft.com/entra/identity-platform/quickstart-register-app",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailbearer.message import Outcome, Remedy, Verdict
 from mailbearer.transports.http_call import Answer, WayOut, by_status, call
-from mailbearer.transports.outcomes import MALFORMED_TOKEN, is_bearer_token, refused, unknown, words
+from mailbearer.transports.outcomes import MALFORMED_TOKEN, is_writable, refused, unknown, words
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
@@ -21,7 +21,7 @@ _JSON_LIMIT = 3_500_000
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _OK = 200
 
-# Reasons of Google's error model (error.errors[].reason, error.details[].reason); more exact than the status, which varies.
+# Reasons of Google's error model (error.errors[].reason, error.details[].reason); more exact than the status.
 _REASONS = {
     "ACCESS_TOKEN_SCOPE_INSUFFICIENT": ("scope_missing", Remedy.HOLD),
     "SERVICE_DISABLED": ("api_disabled", Remedy.HOLD),
@@ -55,7 +55,7 @@ class GmailTransport:
         mime = outgoing.mime
         if len(mime) > self.size_limit:
             return refused("message_too_large", f"Gmail takes up to {self.size_limit} bytes.", Remedy.NONE)
-        if not is_bearer_token(access_token):
+        if not is_writable(access_token):
             return MALFORMED_TOKEN
         base_url = (registration.api_base_url or _BASE_URL).rstrip("/")
         if len(mime) < _JSON_LIMIT:
@@ -66,8 +66,9 @@ class GmailTransport:
             url = f"{base_url}/upload/gmail/v1/users/me/messages/send?uploadType=media"
             media_type, body = "message/rfc822", mime
         headers = {"Authorization": f"Bearer {access_token}", "Content-Type": media_type, "Accept-Encoding": "identity"}
-        adapter = self._egress.adapter(registration.ca_pem)
-        answer = call(adapter, "POST", url, headers=headers, body=body, deadline=self.deadline)
+        answer = call(
+            self._egress, "POST", url, headers=headers, body=body, registration=registration, deadline=self.deadline
+        )
         return answer if isinstance(answer, Outcome) else self._classified(answer, access_token)
 
     def verify(self, *, account: Account, registration: Registration, access_token: str) -> bool | None:  # noqa: ARG002
@@ -99,10 +100,7 @@ def _reasons(body: Any) -> tuple[list[str], str]:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return [], ""
-    reasons = [
-        item["reason"]
-        for field in ("details", "errors")
-        for item in (error.get(field) if isinstance(error.get(field), list) else ())
-        if isinstance(item, dict) and isinstance(item.get("reason"), str)
-    ]
+    listed = [error.get(field) for field in ("details", "errors")]
+    items = [item for items in listed if isinstance(items, list) for item in items if isinstance(item, dict)]
+    reasons = [item["reason"] for item in items if isinstance(item.get("reason"), str)]
     return reasons, str(error.get("message", ""))

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mailbearer.message import Outcome, Remedy, Verdict
 from mailbearer.transports.http_call import Answer, WayOut, by_status, call
-from mailbearer.transports.outcomes import MALFORMED_TOKEN, is_bearer_token, refused, words
+from mailbearer.transports.outcomes import MALFORMED_TOKEN, is_writable, refused, words
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
@@ -55,28 +55,30 @@ class GraphTransport:
         """Make one call and classify its answer."""
         if len(outgoing.mime) > self.size_limit:
             return refused("message_too_large", f"Graph takes up to {self.size_limit} bytes.", Remedy.NONE)
-        if not is_bearer_token(access_token):
+        if not is_writable(access_token):
             return MALFORMED_TOKEN
         answer = call(
-            self._egress.adapter(registration.ca_pem),
+            self._egress,
             "POST",
             f"{_user_url(account, registration)}/sendMail",
             headers=_headers(access_token) | {"Content-Type": "text/plain"},
             body=binascii.b2a_base64(outgoing.mime, newline=False),
+            registration=registration,
             deadline=self.deadline,
         )
         return answer if isinstance(answer, Outcome) else self._classified(answer, access_token)
 
     def verify(self, *, account: Account, registration: Registration, access_token: str) -> bool | None:
         """Ask whose token it is; None if it may not read that, or if no answer came."""
-        if not is_bearer_token(access_token):
+        if not is_writable(access_token):
             return False
         answer = call(
-            self._egress.adapter(registration.ca_pem),
+            self._egress,
             "GET",
-            f"{_user_url(account, registration)}?$select=mail,userPrincipalName",
+            f"{_user_url(account, registration)}?$select=mail,userPrincipalName,proxyAddresses",
             headers=_headers(access_token),
             body=None,
+            registration=registration,
             deadline=self.deadline,
         )
         if isinstance(answer, Outcome):
@@ -87,7 +89,9 @@ class GraphTransport:
         if answer.status != _OK or not isinstance(body, dict):
             return None
         names = [body.get("mail"), body.get("userPrincipalName")]
-        return account.address.lower() in [name.lower() for name in names if isinstance(name, str)]
+        aliases = body.get("proxyAddresses")
+        names += aliases if isinstance(aliases, list) else []
+        return account.address.lower() in [str(name).lower().removeprefix("smtp:") for name in names]
 
     def close(self) -> None:
         """Do nothing: the connections are the egress's."""

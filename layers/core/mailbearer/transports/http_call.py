@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import math
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import requests
-from requests.structures import CaseInsensitiveDict
 
 from mailbearer.errors import UnsafeEndpoint
 from mailbearer.message import Outcome, Remedy
 from mailbearer.transports.outcomes import refused, unknown, words
 
 if TYPE_CHECKING:
-    from requests.adapters import BaseAdapter
+    from collections.abc import Mapping
+
+    from mailbearer.registration import Registration
 
 
 class WayOut(Protocol):
     """The guarded way out, as far as HTTP needs it."""
 
-    def adapter(self, ca_pem: str = "") -> BaseAdapter:
-        """Give an adapter that sends once, under one deadline.
+    def exchange(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, ca_pem: str, deadline: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Make one call within `deadline` seconds and give status, header (by any case) and body.
 
-        It raises `requests.ConnectionError` only if the request has certainly not left whole.
+        Raises `requests.ConnectionError` only if the request has certainly not left whole, another `RequestException`
+        (with `status` if the answer's head came) once it may have, and `UnsafeEndpoint`.
         """
 
 
@@ -63,30 +66,39 @@ class Answer:
 
 
 def call(
-    adapter: BaseAdapter, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, deadline: float
+    egress: WayOut,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    registration: Registration,
+    deadline: float,
 ) -> Answer | Outcome:
     """Make one call of at most `deadline` seconds; an outcome comes back instead of an answer if there is none."""
-    # Filled in by hand: preparing a request takes Requests longer than the call takes everybody else.
-    request = requests.PreparedRequest()
-    request.method, request.url, request.body = method, url, body
-    request.headers = CaseInsensitiveDict(headers)
     try:
-        response = adapter.send(request, timeout=deadline)
+        answer = egress.exchange(method, url, headers=headers, body=body, ca_pem=registration.ca_pem, deadline=deadline)
     except UnsafeEndpoint as error:
         return refused("unsafe_endpoint", error.detail, Remedy.HOLD)
-    except requests.exceptions.SSLError as error:
+    except requests.ConnectionError as error:
+        return _not_sent(error)
+    except requests.RequestException as error:
+        status = getattr(error, "status", 0)
+        if not status:
+            return unknown("answer_lost", "The request had left, and no answer came.")
+        return Answer(status=status, headers={}, body=b"")
+    status, fields, content = answer
+    return Answer(status=status, headers=fields, body=content)
+
+
+def _not_sent(error: requests.ConnectionError) -> Outcome:
+    if isinstance(error, requests.exceptions.SSLError):
         if any(isinstance(reason, ssl.SSLCertVerificationError) for reason in error.args):
             return refused("tls_not_trusted", "The server's certificate could not be verified.", Remedy.HOLD)
         return refused("tls_failed", "No TLS connection could be made.", Remedy.RETRY)
-    except requests.ConnectTimeout:
+    if isinstance(error, requests.ConnectTimeout):
         return refused("connect_timeout", "The request could not be sent in time.", Remedy.RETRY)
-    except requests.ConnectionError:
-        return refused("connect_failed", "The request could not be sent.", Remedy.RETRY)
-    except requests.RequestException as error:
-        if error.response is None:
-            return unknown("answer_lost", "The request had left, and no answer came.")
-        response = error.response
-    return Answer(status=response.status_code, headers=response.headers, body=response.content)
+    return refused("connect_failed", "The request could not be sent.", Remedy.RETRY)
 
 
 # RFC 9110 and RFC 6585 define these as refusals; 3xx other than 307 and 308 may follow an accepted request.

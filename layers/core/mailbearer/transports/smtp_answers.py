@@ -44,6 +44,11 @@ class Reply:
         return 200 <= self.code < 300  # noqa: PLR2004 - RFC 5321 section 4.2.1
 
     @property
+    def temporary(self) -> bool:
+        """Tell whether the same may succeed later."""
+        return 400 <= self.code < 500  # noqa: PLR2004 - RFC 5321 section 4.2.1
+
+    @property
     def provider_code(self) -> str:
         """Give what the server said in numbers."""
         return f"{self.code} {self.enhanced}".rstrip()
@@ -119,6 +124,14 @@ _SIGN_IN: dict[tuple[int, str], _Meaning] = {
     (538, ""): _SIGN_IN_REFUSED,
 }
 
+# In the mail transaction, both codes together.
+_EXACT: dict[tuple[int, str], _Meaning] = {
+    (530, ""): _SIGN_IN_REFUSED,
+    (552, ""): _TOO_LARGE,
+    (552, "5.7.0"): _CONTENT_REFUSED,  # Google: an attachment of a kind that may not be sent
+    (553, ""): _SENDER_REFUSED,
+}
+
 # In the mail transaction, whatever the basic code.
 _ENHANCED_MEANINGS: dict[str, _Meaning] = {
     "4.3.2": _THROTTLED,
@@ -139,16 +152,16 @@ _ENHANCED_MEANINGS: dict[str, _Meaning] = {
     "5.4.5": _DAILY_LIMIT,
     "5.4.6": _BLOCKED,
     "5.5.3": _TOO_MANY_RECIPIENTS,
-    "5.7.1": _CONTENT_REFUSED,
     "5.7.3": _SIGN_IN_REFUSED,
     "5.7.57": _SIGN_IN_REFUSED,
     "5.7.60": _SENDER_REFUSED,
     "5.7.232": ("tenant_limit", Remedy.HOLD),
     "5.7.233": ("tenant_limit", Remedy.HOLD),
 }
+# Exchange: 5.7.501 to 5.7.7xx are bans of an account, a tenant or the address it sends from.
+_BAN = re.compile(r"5\.7\.[57]\d\d")
 
-_BASIC_MEANINGS: dict[int, _Meaning] = {530: _SIGN_IN_REFUSED, 553: _SENDER_REFUSED}
-
+# What is left: a 5xx without a known enhanced code.
 _STAGE_MEANINGS: dict[Stage, _Meaning] = {
     Stage.GREETING: ("service_refused", Remedy.RETRY),
     Stage.EHLO: ("service_refused", Remedy.HOLD),
@@ -156,8 +169,8 @@ _STAGE_MEANINGS: dict[Stage, _Meaning] = {
     Stage.AUTH: _SIGN_IN_REFUSED,
     Stage.MAIL: _SENDER_REFUSED,
     Stage.RCPT: _RECIPIENT_REJECTED,
-    Stage.DATA: ("message_rejected", Remedy.NONE),
-    Stage.CONTENT: ("message_rejected", Remedy.NONE),
+    Stage.DATA: _CONTENT_REFUSED,
+    Stage.CONTENT: _CONTENT_REFUSED,
 }
 
 
@@ -170,33 +183,31 @@ def classify(stage: Stage, reply: Reply, *, secret: str, challenge: str = "") ->
 def _meaning(stage: Stage, reply: Reply, challenge: str) -> _Meaning:
     if reply.code == 421:  # noqa: PLR2004 - RFC 5321 section 3.8: it may come at any time
         return "service_unavailable", Remedy.RETRY
-    named = _IDENTIFIERS.get((reply.code, reply.enhanced))
-    if named:
-        for identifier in _IDENTIFIER.findall(reply.text):
-            if identifier in named:
-                return named[identifier]
-    if stage is Stage.AUTH:
-        meaning = _SIGN_IN.get((reply.code, reply.enhanced)) or _SIGN_IN.get((reply.code, ""))
-        if meaning == _TOKEN_REJECTED and _scope_is_missing(challenge):
-            return "scope_missing", Remedy.HOLD
-        return meaning or _by_class(stage, reply)
-    if stage is Stage.RCPT and reply.enhanced == "5.2.2":
-        return _RECIPIENT_REJECTED
-    if reply.enhanced.startswith(("5.7.5", "5.7.7")) and len(reply.enhanced) == len("5.7.501"):
+    known = _by_identifier(reply)
+    known = known or (_signing_in(reply, challenge) if stage is Stage.AUTH else _in_transaction(stage, reply))
+    return known or (("deferred", Remedy.RETRY) if reply.temporary else _STAGE_MEANINGS[stage])
+
+
+def _by_identifier(reply: Reply) -> _Meaning | None:
+    known = _IDENTIFIERS.get((reply.code, reply.enhanced), {})
+    found = _IDENTIFIER.findall(reply.text) if known else []
+    return next((known[identifier] for identifier in found if identifier in known), None)
+
+
+def _signing_in(reply: Reply, challenge: str) -> _Meaning | None:
+    known = _SIGN_IN.get((reply.code, reply.enhanced)) or _SIGN_IN.get((reply.code, ""))
+    if known == _TOKEN_REJECTED and _scope_is_missing(challenge):
+        return "scope_missing", Remedy.HOLD
+    return known
+
+
+def _in_transaction(stage: Stage, reply: Reply) -> _Meaning | None:
+    if _BAN.fullmatch(reply.enhanced):
         return _BLOCKED
-    if reply.code == 552 and reply.enhanced in {"", "5.0.0"}:  # noqa: PLR2004 - RFC 5321 section 4.5.3.1.8
-        return _TOO_LARGE
-    if reply.code == 552 and reply.enhanced == "5.7.0":  # noqa: PLR2004 - Google: an attachment that may not be sent
-        return _CONTENT_REFUSED
-    return _ENHANCED_MEANINGS.get(reply.enhanced) or _by_class(stage, reply)
-
-
-def _by_class(stage: Stage, reply: Reply) -> _Meaning:
-    if reply.code < 500:  # noqa: PLR2004 - RFC 5321 section 4.2.1
-        return "deferred", Remedy.RETRY
-    if stage is Stage.RCPT:
+    if stage is Stage.RCPT and (reply.enhanced == "5.2.2" or reply.code == 553):  # noqa: PLR2004 - RFC 5321 section 4.2.2
+        # At this stage both speak of the recipient's mailbox, later of the sender's.
         return _RECIPIENT_REJECTED
-    return _BASIC_MEANINGS.get(reply.code) or _STAGE_MEANINGS[stage]
+    return _ENHANCED_MEANINGS.get(reply.enhanced) or _EXACT.get((reply.code, reply.enhanced))
 
 
 def _scope_is_missing(challenge: str) -> bool:

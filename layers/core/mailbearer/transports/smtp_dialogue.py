@@ -5,7 +5,6 @@ from __future__ import annotations
 import binascii
 import select
 import time
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from mailbearer.message import Outcome, Remedy, Verdict
@@ -13,16 +12,19 @@ from mailbearer.transports.outcomes import refused, unknown, words
 from mailbearer.transports.smtp_answers import Reply, Stage, classify, decode_challenge, is_last, parse_reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from mailbearer.message import Outgoing
 
 _LINE_LIMIT = 4096
 _REPLY_LINES = 200
 _BATCH = 50
-_KEPT_PATIENCE = 10.0
+_KEPT_SHARE = 0.25
 _START_MAIL_INPUT = 354
 _CONTINUE = 334
 _SIGNED_IN = 235
 _CLOSING = 421
+_IDLE_TOO_LONG = "4.4.2"
 _MECHANISMS = ("XOAUTH2", "OAUTHBEARER")
 
 
@@ -47,7 +49,7 @@ class Line(Protocol):
         """Let go of it."""
 
 
-class Refused(Exception):  # noqa: N818 - it is the outcome of a dialogue, not a fault of ours
+class Refused(Exception):
     """The dialogue ended with an outcome before any content left."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -55,7 +57,7 @@ class Refused(Exception):  # noqa: N818 - it is the outcome of a dialogue, not a
         self.outcome = outcome
 
 
-class Stale(Exception):  # noqa: N818 - expected of kept connections
+class Stale(Exception):
     """A kept connection turned out to be dead before any content left."""
 
 
@@ -76,7 +78,7 @@ class Dialogue:
         self.kept = False
 
     def open(self, secure: Callable[[Line], Line], *, implicit_tls: bool) -> None:
-        """Greet the server and bring up TLS, which has to succeed before anything else is said. Raises `Refused`, `OSError`."""
+        """Greet the server and bring up TLS, which has to succeed before more is said. Raises `Refused`, `OSError`."""
         if implicit_tls:
             self._line = secure(self._line)
         self._require(Stage.GREETING, self._read())
@@ -108,7 +110,9 @@ class Dialogue:
 
     def submit(self, outgoing: Outgoing, deadline: float) -> Outcome:
         """Hand one message over to all its recipients or to none. Raises `Stale` only before any content has left."""
-        self._line.deadline = min(deadline, time.monotonic() + _KEPT_PATIENCE) if self.kept else deadline
+        now = time.monotonic()
+        # A kept connection that died in silence must leave the time for a fresh one.
+        self._line.deadline = now + (deadline - now) * _KEPT_SHARE if self.kept else deadline
         try:
             refusal = self._announce(outgoing)
         except OSError as error:
@@ -119,7 +123,7 @@ class Dialogue:
         if refusal is not None:
             return refusal
         self._line.deadline = deadline
-        return self._deliver(outgoing.mime)
+        return self._deliver(outgoing.mime, deadline)
 
     @property
     def reusable(self) -> bool:
@@ -148,44 +152,51 @@ class Dialogue:
 
     def _announce(self, outgoing: Outgoing) -> Outcome | None:
         """Say who sends to whom; None means that the server waits for the content."""
-        size = len(outgoing.mime)
-        limit = self._extensions.get("SIZE", "")
-        if limit.isdecimal() and 0 < int(limit) < size:
-            return refused("message_too_large", f"The server takes up to {limit} bytes.", Remedy.NONE)
-        parameters = f" SIZE={size}" if "SIZE" in self._extensions else ""
-        if not outgoing.mime.isascii():
-            if "8BITMIME" not in self._extensions:
-                return refused("needs_8bitmime", "The server takes 7bit messages only.", Remedy.NONE)
-            parameters += " BODY=8BITMIME"
+        parameters = self._mail_parameters(outgoing.mime)
+        if isinstance(parameters, Outcome):
+            return parameters
         commands = [(Stage.MAIL, f"MAIL FROM:<{outgoing.mail_from}>{parameters}")]
         commands += [(Stage.RCPT, f"RCPT TO:<{address}>") for address in outgoing.rcpt_to]
         commands.append((Stage.DATA, "DATA"))
         step = _BATCH if "PIPELINING" in self._extensions else 1
-        refusals: list[tuple[int, Stage, Reply]] = []
-        waiting = False
+        replies: list[tuple[Stage, Reply]] = []
         for start in range(0, len(commands), step):
             batch = commands[start : start + step]
-            # Without pipelining, every recipient is asked, so that the refused ones can all be named.
-            if refusals and (batch[-1][0] is Stage.DATA or refusals[0][1] is Stage.MAIL):
+            # All recipients are asked, so that the refused ones can all be named; content is not, once one was refused.
+            if batch[-1][0] is Stage.DATA and any(not reply.good for _, reply in replies):
                 break
             self._line.sendall("".join(f"{command}\r\n" for _, command in batch).encode("ascii"))
-            for offset, (stage, _) in enumerate(batch):
+            for stage, _ in batch:
                 reply = self._read()
-                if stage is Stage.DATA and reply.code == _START_MAIL_INPUT:
-                    waiting = True
-                elif not reply.good or stage is Stage.DATA:
-                    refusals.append((start + offset - 1, stage, reply))
-                if reply.code == _CLOSING:
+                if reply.code == _CLOSING or reply.enhanced == _IDLE_TOO_LONG:
                     self._spent = True
                     return self._farewell(stage, reply)
-        if not refusals:
+                replies.append((stage, reply))
+        waiting = replies[-1][1].code == _START_MAIL_INPUT
+        refusals = [(index - 1, stage, reply) for index, (stage, reply) in enumerate(replies) if not reply.good]
+        if waiting and len(refusals) == 1:
             return None
         if waiting:
-            # A lone dot would send an empty message to the recipients that were taken (RFC 2920 section 3.1): hang up instead.
+            # A lone dot would send an empty message to those recipients that were taken (RFC 2920 section 3.1).
             self._spent = True
+            refusals.pop()
         else:
             self._reset()
-        return self._refusal(outgoing.rcpt_to, refusals)
+        return self._refusal(outgoing.rcpt_to, refusals or [(-1, *replies[-1])])
+
+    def _mail_parameters(self, mime: bytes) -> str | Outcome:
+        """Give the parameters of MAIL (RFC 1870, RFC 6152), or the outcome if this server cannot take the message."""
+        parameters = ""
+        if "SIZE" in self._extensions:
+            limit = self._extensions["SIZE"]
+            if limit.isdecimal() and 0 < int(limit) < len(mime):
+                return refused("message_too_large", f"The server takes up to {limit} bytes.", Remedy.NONE)
+            parameters = f" SIZE={len(mime)}"
+        if mime.isascii():
+            return parameters
+        if "8BITMIME" not in self._extensions:
+            return refused("needs_8bitmime", "The server takes 7bit messages only.", Remedy.NONE)
+        return f"{parameters} BODY=8BITMIME"
 
     def _farewell(self, stage: Stage, reply: Reply) -> Outcome:
         if self.kept:
@@ -205,15 +216,14 @@ class Dialogue:
         named = ", ".join(f"{recipients[index]} ({reply.provider_code})" for index, reply in refused_recipients[:20])
         return refused(worst.code, f"Refused: {named}. {worst.detail}", worst.remedy)
 
-    def _deliver(self, mime: bytes) -> Outcome:
-        content = b"\r\n" + mime
-        content = content.replace(b"\r\n.", b"\r\n..") if b"\r\n." in content else content
-        end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
+    def _deliver(self, mime: bytes, deadline: float) -> Outcome:
+        start = b"." if mime.startswith(b".") else b""
+        end = b".\r\n" if mime.endswith(b"\r\n") else b"\r\n.\r\n"
         self._spent = True
         try:
-            self._line.sendall(b"".join((memoryview(content)[2:], end)))
+            self._line.sendall(b"".join((start, mime.replace(b"\r\n.", b"\r\n.."), end)))
         except OSError:
-            return self._early_reply()
+            return self._early_reply(deadline)
         try:
             reply = self._read()
         except OSError:
@@ -226,10 +236,10 @@ class Dialogue:
         self._spent = reply.code == _CLOSING
         return self._classified(Stage.CONTENT, reply)
 
-    def _early_reply(self) -> Outcome:
+    def _early_reply(self, deadline: float) -> Outcome:
         """Take the reply of a server that hung up while the content was still leaving; the final dot had not left."""
         try:
-            self._line.deadline = time.monotonic() + 1
+            self._line.deadline = min(deadline, time.monotonic() + 1)
             reply = self._read()
         except OSError:
             reply = Reply(0, "", "")

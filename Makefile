@@ -1,0 +1,129 @@
+# One command for each thing that is done here; `make help` lists them. Needs Python >= 3.11, make and bash.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+VENV_313 := .venv-3.13
+VENV_SAM := .venv-sam
+BIN := $(VENV)/bin
+# Only what requirements/*.txt names, and only files with the hash it names.
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+INSTALL_CHECKOUT := -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+PYTEST := -m pytest $(if $(FAST),-m "not slow")
+
+# Shell words, expanded only in the recipes that need them: the first Python that is new enough, and a 3.13 if any.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+FIND_PYTHON = python=""; for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	if "$$candidate" -c '$(NEW_ENOUGH)' >/dev/null 2>&1; then python="$$candidate"; break; fi; done; \
+	if [ -z "$$python" ]; then echo "Mailbearer needs Python 3.11 or newer, and found none on PATH (make PYTHON=/path/to/python3)." >&2; exit 1; fi; \
+	if ! "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+	echo "$$python lacks the venv module. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; fi
+IS_313 := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))
+FIND_313 = python313=""; for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13; do \
+	if "$$candidate" -c '$(IS_313)' >/dev/null 2>&1; then python313="$$candidate"; break; fi; done
+
+.PHONY: help run stop test test-here test-313 lint format build bench lock clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*  ## /\1\t/' | while IFS=$$'\t' read -r goal text; do printf '  make %-8s %s\n' "$$goal" "$$text"; done
+
+run: $(VENV)/run.stamp  ## Start the whole stack locally and show the main job (ONCE=1 ends by itself, DEMO=0 only starts)
+	@exec $(BIN)/python -m sandbox run $(if $(filter 1,$(ONCE)),--once) $(if $(filter 0,$(DEMO)),--no-demo)
+
+stop:  ## Stop the local stack that runs in this checkout
+	@if [ -e .mailbearer/local.json ] || [ -e .mailbearer/run.lock ]; then $(BIN)/python -m sandbox stop; else echo "Nothing runs in this checkout."; fi
+
+test: lint test-here test-313  ## Run every check and test, under Python 3.13 too where there is one (FAST=1: under 60 s)
+
+test-here: $(VENV)/test.stamp
+	@echo "== tests, $$($(BIN)/python -V)"
+	@$(BIN)/python $(PYTEST) $(if $(FAST),,--cov --cov-report=term)
+
+test-313: $(VENV)/test.stamp
+	@if [ -n "$(FAST)" ] || $(BIN)/python -c '$(IS_313)'; then exit 0; fi; $(FIND_313); \
+	if [ -z "$$python313" ]; then echo "== no Python 3.13 here: the suite ran under $$($(BIN)/python -V) only"; exit 0; fi; \
+	$(MAKE) --no-print-directory $(VENV_313)/test.stamp PYTHON="$$python313"; \
+	echo "== tests, $$($(VENV_313)/bin/python -V)"; $(VENV_313)/bin/python $(PYTEST)
+
+lint: $(VENV)/test.stamp  ## Run the linters, the type checker, the import contracts and cfn-lint
+	@echo "== ruff, mypy, import contracts, cfn-lint"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/cfn-lint template.yaml
+
+format: $(VENV)/test.stamp  ## Format the sources and mend what the linter can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+build: $(VENV)/run.stamp $(VENV_SAM)/build.stamp  ## Build the artefacts for AWS (arm64, Python 3.13) and check them
+	@PATH="$(CURDIR)/$(VENV_SAM)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(VENV_SAM)/bin/sam build
+	@$(FIND_313); $(BIN)/python -m sandbox.artefacts .aws-sam/build $${python313:+--with-bytecode}
+
+bench: $(VENV)/run.stamp  ## Measure what docs/performance.md quotes
+	@$(BIN)/python -m benchmarks
+
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
+lock: $(VENV)/test.stamp  ## Pin the newest versions that requirements/*.in allow, with hashes
+	@$(COMPILE) requirements/layer.in --output-file layers/core/requirements.txt
+	@$(COMPILE) requirements/run.in --constraint layers/core/requirements.txt --output-file requirements/run.txt
+	@$(COMPILE) requirements/test.in --constraint requirements/run.txt --output-file requirements/test.txt
+	@$(COMPILE) requirements/build.in --output-file requirements/build.txt
+
+clean:  ## Remove what was built, cached and installed here
+	@if [ -e .mailbearer/local.json ]; then echo "A stack runs here: make stop first." >&2; exit 1; fi
+	@rm -rf .aws-sam .mailbearer .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache $(VENV_313) $(VENV_SAM) $(VENV)
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ------------------------------------------------------------------------------- environments, each with a stamp
+$(VENV)/bin/python:
+	@$(FIND_PYTHON); echo "Making $(VENV) with $$("$$python" -V)."; "$$python" -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what requirements/run.txt pins."
+	@$(BIN)/python $(INSTALL) --requirement requirements/run.txt
+	@$(BIN)/python $(INSTALL_CHECKOUT)
+	@touch $@
+
+$(VENV)/test.stamp: requirements/test.txt $(VENV)/run.stamp
+	@echo "Installing what requirements/test.txt pins."
+	@$(BIN)/python $(INSTALL) --requirement requirements/test.txt
+	@touch $@
+
+$(VENV_313)/test.stamp: requirements/test.txt pyproject.toml
+	@echo "Making $(VENV_313) with $$($(PYTHON) -V)."
+	@$(PYTHON) -m venv $(VENV_313)
+	@$(VENV_313)/bin/python $(INSTALL) --requirement requirements/test.txt
+	@$(VENV_313)/bin/python $(INSTALL_CHECKOUT)
+	@touch $@
+
+$(VENV_SAM)/build.stamp: requirements/build.txt
+	@$(FIND_PYTHON); echo "Making $(VENV_SAM) for the SAM CLI."; "$$python" -m venv $(VENV_SAM)
+	@$(VENV_SAM)/bin/python $(INSTALL) --requirement requirements/build.txt
+	@touch $@
+
+# ------------------------------------------------------------------------- what `sam build` calls, once an artefact
+# SAM's own Python builder wants the Lambda's Python on PATH. pip can fetch that Python's wheels for arm64 from any Python,
+# so these need none; where there is a 3.13, bytecode is shipped, which more than halves a cold start. SAM copies the source
+# folder to a scratch directory, runs the recipe there and names the result ARTIFACTS_DIR.
+LAMBDA_WHEELS := --platform manylinux2014_aarch64 --platform manylinux_2_28_aarch64 --implementation cp --python-version 3.13 \
+	--abi cp313 --abi abi3 --abi none --only-binary=:all:
+# Unchecked, since a package's archive loses the dates by which bytecode is checked otherwise; paths as they are in Lambda.
+COMPILE_BYTECODE = $(FIND_313); if [ -n "$$python313" ]; then "$$python313" -m compileall -q --invalidation-mode unchecked-hash
+
+.PHONY: build-CoreLayer
+build-CoreLayer:
+	@python3 $(INSTALL) --no-compile $(LAMBDA_WHEELS) --target "$(ARTIFACTS_DIR)/python" --requirement requirements.txt
+	@cp -R mailbearer "$(ARTIFACTS_DIR)/python/"
+	@find "$(ARTIFACTS_DIR)" -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf "$(ARTIFACTS_DIR)/python/bin"
+	@$(COMPILE_BYTECODE) -s "$(ARTIFACTS_DIR)" -p /opt "$(ARTIFACTS_DIR)/python"; fi
+
+build-%Function:
+	@cp app.py "$(ARTIFACTS_DIR)/"
+	@$(COMPILE_BYTECODE) -s "$(ARTIFACTS_DIR)" -p /var/task "$(ARTIFACTS_DIR)"; fi

@@ -1,0 +1,38 @@
+"""Real in-memory implementations of the ports, held to the contract tests that the AWS adapters pass as well.
+
+Each has `faults`, with which a test lets one call fail, lose its answer, or be overtaken by somebody else.
+"""
+
+from tests.fakes.channels import FakeAuditLog, FakeAuditSpool, FakeContentStore, FakeEventBus, FakeMessageQueue
+from tests.fakes.clock import CountedBytes, FakeClock
+from tests.fakes.faults import Faults
+from tests.fakes.providers import FakeComposer, ScriptedAuthorizationServer, ScriptedTransport
+from tests.fakes.secrets import FakeClientSecrets, FakeTokenVault
+from tests.fakes.stores import (
+    FakeAccountStore,
+    FakeConsentStore,
+    FakeKeyStore,
+    FakeMessageStore,
+    FakeRegistrationStore,
+)
+
+__all__ = [
+    "CountedBytes",
+    "FakeAccountStore",
+    "FakeAuditLog",
+    "FakeAuditSpool",
+    "FakeClientSecrets",
+    "FakeClock",
+    "FakeComposer",
+    "FakeConsentStore",
+    "FakeContentStore",
+    "FakeEventBus",
+    "FakeKeyStore",
+    "FakeMessageQueue",
+    "FakeMessageStore",
+    "FakeRegistrationStore",
+    "FakeTokenVault",
+    "Faults",
+    "ScriptedAuthorizationServer",
+    "ScriptedTransport",
+]

@@ -1,0 +1,131 @@
+"""Queue, content bucket, audit log, spool and event bus, in memory."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mailbearer.audit import AuditEvent, Link
+from mailbearer.errors import AuditUnavailable
+from tests.fakes.faults import Faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A body on the queue; `delay` in seconds."""
+
+    body: str
+    group: str
+    delay: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A body on the dead-letter queue."""
+
+    body: str
+    problem: Mapping[str, object]
+    message_id: str
+
+
+class FakeMessageQueue:
+    """What was put on the queue and on the dead-letter queue, in order."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.queued: list[Queued] = []
+        self.refused: list[Refused] = []
+
+    def send(self, body: str, *, group: str, delay: int = 0) -> None:
+        with self.faults.around("send"):
+            self.queued.append(Queued(body, group, delay))
+
+    def refuse(self, body: str, *, problem: Mapping[str, object], message_id: str) -> None:
+        with self.faults.around("refuse"):
+            self.refused.append(Refused(body, dict(problem), message_id))
+
+
+class FakeContentStore:
+    """Content by message id."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.bodies: dict[str, str] = {}
+
+    def put(self, message_id: str, body: str) -> None:
+        with self.faults.around("put"):
+            self.bodies[message_id] = body
+
+    def get(self, message_id: str) -> str | None:
+        with self.faults.around("get"):
+            return self.bodies.get(message_id)
+
+    def delete(self, message_id: str) -> None:
+        with self.faults.around("delete"):
+            self.bodies.pop(message_id, None)
+
+
+@dataclass
+class FakeAuditLog:
+    """Streams of chained lines; as in the adapter, a failed write ends its stream."""
+
+    faults: Faults = field(default_factory=Faults)
+    events: list[AuditEvent] = field(default_factory=list)
+    streams: list[list[str]] = field(default_factory=lambda: [[]])
+    end: Link = field(default_factory=Link)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def actions(self) -> list[str]:
+        """Name what was written, as `subject.verb outcome`."""
+        return [f"{event.action} {event.outcome}" for event in self.events]
+
+    def write(self, events: Iterable[AuditEvent]) -> None:
+        with self.lock:
+            try:
+                with self.faults.around("write"):
+                    for event in events:
+                        line, self.end = self.end.extend(event)
+                        self.streams[-1].append(line)
+                        self.events.append(event)
+            except AuditUnavailable:
+                self.streams.append([])
+                self.end = Link()
+                raise
+
+
+class FakeAuditSpool:
+    """Lots of events, oldest first."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.lots: dict[str, list[AuditEvent]] = {}
+
+    def keep(self, events: Sequence[AuditEvent]) -> None:
+        with self.faults.around("keep"):
+            if events:
+                self.lots[f"{events[0].at}-{events[0].id}"] = list(events)
+
+    def waiting(self, limit: int) -> list[tuple[str, list[AuditEvent]]]:
+        with self.faults.around("waiting"):
+            return sorted(self.lots.items())[:limit]
+
+    def remove(self, name: str) -> None:
+        with self.faults.around("remove"):
+            self.lots.pop(name, None)
+
+
+class FakeEventBus:
+    """What was published, as detail type and detail."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.published: list[tuple[str, dict[str, object]]] = []
+
+    def publish(self, detail_type: str, detail: Mapping[str, object]) -> None:
+        with self.faults.around("publish"):
+            self.published.append((detail_type, dict(detail)))

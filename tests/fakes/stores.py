@@ -1,0 +1,235 @@
+"""The tables, in memory."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import threading
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mailbearer.account import Account, AccountState, Consent
+from mailbearer.errors import Conflict, Fault, InvalidInput, NotFound
+from mailbearer.ids import rfc3339
+from mailbearer.ports import Page
+from tests.fakes.faults import Faults
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailbearer.caller import ApiKey
+    from mailbearer.message import MessageRecord
+    from mailbearer.registration import Registration
+
+
+class FakeMessageStore:
+    """Message records; like the table it keeps `created_at` in milliseconds and `expires_at` in whole seconds."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.records: dict[str, MessageRecord] = {}
+        self._lock = threading.Lock()
+
+    def create(self, record: MessageRecord) -> MessageRecord:
+        with self.faults.around("create"), self._lock:
+            if record.id in self.records:
+                return self._standing(record)
+            self.records[record.id] = _as_kept(record)
+            return record
+
+    def get(self, message_id: str) -> MessageRecord | None:
+        with self.faults.around("get"), self._lock:
+            return self.records.get(message_id)
+
+    def get_many(self, message_ids: Sequence[str]) -> dict[str, MessageRecord]:
+        with self.faults.around("get_many"), self._lock:
+            return {message_id: self.records[message_id] for message_id in message_ids if message_id in self.records}
+
+    def replace(self, new: MessageRecord, *, expected: MessageRecord) -> MessageRecord:
+        with self.faults.around("replace"), self._lock:
+            stands = self.records.get(new.id)
+            if stands is None:
+                raise NotFound("There is no such message.")
+            if (stands.status, stands.attempt, stands.owner) != (expected.status, expected.attempt, expected.owner):
+                return self._standing(new)
+            self.records[new.id] = _as_kept(new)
+            return new
+
+    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str) -> Page:
+        with self.faults.around("by_account"), self._lock:
+            rows = sorted(
+                (
+                    (rfc3339(record.created_at), record.id)
+                    for record in self.records.values()
+                    if record.account == account_id and rfc3339(record.created_at) >= rfc3339(since)
+                ),
+                reverse=True,
+            )
+        if cursor:
+            owner, created_at, last_id = _read_cursor(cursor, 3)
+            if owner != account_id:
+                raise _bad_cursor()
+            rows = [row for row in rows if row < (created_at, last_id)]
+        page = rows[:limit]
+        more = _write_cursor(account_id, *page[-1]) if len(rows) > limit else ""
+        return Page(tuple(message_id for _, message_id in page), more)
+
+    def _standing(self, wanted: MessageRecord) -> MessageRecord:
+        stands = self.records[wanted.id]
+        return wanted if stands == _as_kept(wanted) else stands
+
+
+class FakeAccountStore:
+    """Accounts."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.accounts: dict[str, Account] = {}
+        self._lock = threading.Lock()
+
+    def create(self, account: Account) -> bool:
+        with self.faults.around("create"), self._lock:
+            if account.id in self.accounts:
+                return False
+            self.accounts[account.id] = account
+            return True
+
+    def get(self, account_id: str) -> Account | None:
+        with self.faults.around("get"), self._lock:
+            return self.accounts.get(account_id)
+
+    def replace(self, new: Account, *, expected: Account) -> Account:
+        with self.faults.around("replace"), self._lock:
+            if new.id not in self.accounts:
+                raise NotFound("There is no such account.")
+            if self.accounts[new.id] == expected:
+                self.accounts[new.id] = new
+            return self.accounts[new.id]
+
+    def delete(self, account: Account) -> None:
+        with self.faults.around("delete"), self._lock:
+            if self.accounts.get(account.id, account) != account:
+                raise Conflict("The account was changed meanwhile. Read it again before deleting it.")
+            self.accounts.pop(account.id, None)
+
+    def by_address(self, address: str) -> list[Account]:
+        with self.faults.around("by_address"), self._lock:
+            found = [account for account in self.accounts.values() if account.address.lower() == address.lower()]
+        return sorted(found, key=lambda account: account.id)
+
+    def listing(self, *, limit: int, cursor: str) -> tuple[list[Account], str]:
+        with self.faults.around("listing"), self._lock:
+            # Like a scan, in an order that means nothing.
+            rows = sorted(self.accounts.values(), key=lambda account: _scan_position(account.id))
+        if cursor:
+            (last_id,) = _read_cursor(cursor, 1)
+            rows = [account for account in rows if _scan_position(account.id) > _scan_position(last_id)]
+        return rows[:limit], _write_cursor(rows[limit - 1].id) if len(rows) > limit else ""
+
+    def due(self, now: float, *, limit: int) -> list[str]:
+        with self.faults.around("due"), self._lock:
+            rows = sorted(
+                (account.token.due_at, account.id)
+                for account in self.accounts.values()
+                if 0 < account.token.due_at <= now
+                and (account.state in {AccountState.ACTIVE, AccountState.PAUSED} or account.revocation_pending)
+            )
+        return [account_id for _, account_id in rows[:limit]]
+
+
+class FakeConsentStore:
+    """Consents under way."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.consents: dict[str, Consent] = {}
+        self._lock = threading.Lock()
+
+    def put(self, consent: Consent) -> None:
+        with self.faults.around("put"), self._lock:
+            self.consents[consent.state_hash] = replace(consent, expires_at=math.ceil(consent.expires_at))
+
+    def get(self, state_hash: str) -> Consent | None:
+        with self.faults.around("get"), self._lock:
+            return self.consents.get(state_hash)
+
+    def take(self, state_hash: str) -> Consent | None:
+        with self.faults.around("take"), self._lock:
+            return self.consents.pop(state_hash, None)
+
+
+class FakeRegistrationStore:
+    """Registrations."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.registrations: dict[str, Registration] = {}
+        self._lock = threading.Lock()
+
+    def create(self, registration: Registration) -> bool:
+        with self.faults.around("create"), self._lock:
+            if registration.name in self.registrations:
+                return False
+            self.registrations[registration.name] = registration
+            return True
+
+    def get(self, name: str) -> Registration | None:
+        with self.faults.around("get"), self._lock:
+            return self.registrations.get(name)
+
+    def listing(self) -> list[Registration]:
+        with self.faults.around("listing"), self._lock:
+            return sorted(self.registrations.values(), key=lambda registration: registration.name)
+
+
+class FakeKeyStore:
+    """API keys."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.keys: dict[str, ApiKey] = {}
+        self._lock = threading.Lock()
+
+    def create(self, key: ApiKey) -> bool:
+        with self.faults.around("create"), self._lock:
+            if key.id in self.keys:
+                return False
+            self.keys[key.id] = replace(key, expires_at=math.ceil(key.expires_at))
+            return True
+
+    def get(self, key_id: str) -> ApiKey | None:
+        with self.faults.around("get"), self._lock:
+            return self.keys.get(key_id)
+
+
+def _as_kept(record: MessageRecord) -> MessageRecord:
+    return replace(
+        record,
+        created_at=datetime.fromisoformat(rfc3339(record.created_at)).timestamp(),
+        expires_at=math.ceil(record.expires_at),
+    )
+
+
+def _scan_position(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+def _write_cursor(*parts: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+
+def _read_cursor(cursor: str, length: int) -> list[str]:
+    try:
+        parts = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
+    except ValueError as error:
+        raise _bad_cursor() from error
+    if not isinstance(parts, list) or len(parts) != length or not all(isinstance(part, str) for part in parts):
+        raise _bad_cursor()
+    return parts
+
+
+def _bad_cursor() -> InvalidInput:
+    return InvalidInput((Fault("/cursor", "invalid_cursor", "Use next_cursor of the same list as it was given."),))
