@@ -1,0 +1,1 @@
+"""Mail hosts that check tokens for real and keep every message instead of delivering it."""
