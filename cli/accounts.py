@@ -1,0 +1,183 @@
+"""`mailbearer accounts`: connect, see and cut off mailboxes."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from cli.api import Api, segment
+from cli.operation import Operation, begin
+from cli.options import ApiKeyStdin, AsJson, StageName, Yes
+from cli.output import console as console_of
+from cli.output import details, plain, table
+from cli.refusal import Refused
+from cli.waiting import wait_for
+from mailbearer.account import AccountState
+
+app = typer.Typer(no_args_is_help=True, help="Connect, see and cut off mailboxes.")
+
+Reference = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id or its address.")]
+
+
+@app.command("add")
+def add(
+    ctx: typer.Context,
+    *,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The mailbox's address.")],
+    provider: Annotated[str, typer.Option(metavar="NAME", help="The registration to connect it through.")],
+    transport: Annotated[
+        str,
+        typer.Option(help="gmail, graph or smtp. (default: the registration's)"),
+    ] = "",
+    display_name: Annotated[str, typer.Option(help="The name beside the address in From.")] = "",
+    alias: Annotated[list[str] | None, typer.Option(help="Another address it may send as.")] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the consent page in a browser.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the mailbox is connected; exit 1 if it is not.")
+    ] = False,
+    timeout: Annotated[int, typer.Option(min=1, help="How long --wait waits, in seconds.")] = 600,
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add a mailbox and print the page on which its owner consents."""
+    operation = begin(ctx, stage, as_json=as_json)
+    api = operation.api(key_stdin=api_key_stdin)
+    wanted = {
+        "provider": provider,
+        "address": address,
+        "transport": transport,
+        "display_name": display_name,
+        "aliases": alias,
+    }
+    account = api.post(
+        "/v1/accounts",
+        {name: value for name, value in wanted.items() if value},
+        if_lost="See with `mailbearer accounts list` whether it was added.",
+    )
+    url = str(account.get("consent_url") or "")
+    if wait and url:
+        # Standard output is for the result; the page is needed before there is one.
+        _print_consent(console_of(err=True), account, url)
+    if open_browser and url:
+        _open(operation, url)
+    if wait:
+        path = f"/v1/accounts/{segment(str(account.get('id')))}"
+        account = wait_for(lambda: api.get(path), _settled, operation.surroundings, limit=timeout)
+        if account.get("status") != AccountState.ACTIVE:
+            raise Refused(
+                f"{account.get('id')} is {account.get('status')}, not connected.",
+                remedy="`mailbearer audit tail` says why.",
+            )
+
+    def human(console: Console) -> None:
+        if url and not wait:
+            _print_consent(console, account, url)
+        else:
+            _print_account(console, account)
+
+    operation.out.show(account, human)
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    *,
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the mailboxes."""
+    operation = begin(ctx, stage, as_json=as_json)
+    found = list(operation.api(key_stdin=api_key_stdin).listing("/v1/accounts", {}))
+    columns = ("id", "address", "provider", "transport", "status")
+
+    def human(console: Console) -> None:
+        if found:
+            console.print(table(columns, ([account.get(name) for name in columns] for account in found)))
+        else:
+            console.print("No accounts. Add one with `mailbearer accounts add ADDRESS --provider NAME`.")
+
+    operation.out.show(found, human)
+
+
+@app.command("show")
+def show(
+    ctx: typer.Context,
+    *,
+    account: Reference,
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show one mailbox."""
+    operation = begin(ctx, stage, as_json=as_json)
+    api = operation.api(key_stdin=api_key_stdin)
+    found = api.get(f"/v1/accounts/{segment(_resolve(api, account))}")
+    operation.out.show(found, lambda console: _print_account(console, found))
+
+
+@app.command("revoke")
+def revoke(
+    ctx: typer.Context,
+    *,
+    account: Reference,
+    yes: Yes = False,
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Cut a mailbox off: nothing is sent through it any more, and its token is revoked at the provider."""
+    operation = begin(ctx, stage, as_json=as_json)
+    api = operation.api(key_stdin=api_key_stdin)
+    account_id = _resolve(api, account)
+    if operation.surroundings.interactive and not yes:
+        typer.confirm(f"Revoke {plain(account)} on stage {operation.stage.name}?", abort=True, err=True)
+    answer = api.post(
+        f"/v1/accounts/{segment(account_id)}/revoke",
+        {},
+        if_lost="The same command again is safe: revoking twice is revoking once.",
+    )
+    operation.out.show(answer, lambda console: _print_account(console, answer))
+
+
+def _resolve(api: Api, reference: str) -> str:
+    """Find the id that an address stands for; an id stands for itself."""
+    if "@" not in reference:
+        return reference
+    found = [
+        account
+        for account in api.listing("/v1/accounts", {})
+        if str(account.get("address")).lower() == reference.lower()
+    ]
+    # An address that was revoked and connected anew means the one in use.
+    in_use = [account for account in found if account.get("status") != AccountState.REVOKED]
+    candidates = in_use or found
+    if not candidates:
+        raise Refused(f"There is no account {reference}.", remedy="`mailbearer accounts list` shows them all.")
+    if len(candidates) > 1:
+        ids = ", ".join(str(account.get("id")) for account in candidates)
+        raise Refused(
+            f"{reference} stands for {len(candidates)} accounts: {ids}.", remedy="Give the id of one of them."
+        )
+    return str(candidates[0].get("id"))
+
+
+def _settled(account: Mapping[str, Any]) -> bool:
+    return account.get("status") != AccountState.PENDING_CONSENT
+
+
+def _open(operation: Operation, url: str) -> None:
+    if not url.startswith(("https://", "http://")) or not operation.surroundings.open_browser(url):
+        operation.out.note("No browser could be opened; open the address yourself.")
+
+
+def _print_consent(console: Console, account: Mapping[str, Any], url: str) -> None:
+    console.print(f"{plain(account.get('id'))} waits for consent. Its owner opens this page, once and soon:")
+    console.print(Text(plain(url)))
+
+
+def _print_account(console: Console, account: Mapping[str, Any]) -> None:
+    console.print(details((name, value) for name, value in account.items() if not isinstance(value, dict)))

@@ -1,0 +1,107 @@
+"""The commands as they are offered: their help, their shared options, and the reference page."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer.main
+from typer.testing import CliRunner, Result
+
+from cli.cloud import aws_session
+from cli.main import app
+from cli.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
+ROOT: Any = typer.main.get_command(app)
+
+
+def commands(group: Any = ROOT, *path: str) -> Iterator[tuple[str, Any]]:
+    """Give every command that does something, by its words."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *path, name)
+        else:
+            yield " ".join((*path, name)), command
+
+
+COMMANDS = dict(commands())
+SECTION = re.compile(r"^### `mailbearer ([a-z ]+)`\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
+SECTIONS = dict(SECTION.findall(REFERENCE.read_text(encoding="utf-8")))
+
+
+def run(*words: str) -> Result:
+    surroundings = Surroundings(
+        environ={},
+        directory=Path("/nonexistent"),
+        user=0,
+        interactive=False,
+        clock=float,
+        sleep=time.sleep,
+        random_bytes=bytes,
+        open_browser=bool,
+        aws_session=aws_session,
+    )
+    return CliRunner().invoke(app, list(words), obj=surroundings, prog_name="mailbearer")
+
+
+def options(command: Any) -> set[str]:
+    return {option for parameter in command.params for option in parameter.opts if option.startswith("-")} - {"--help"}
+
+
+def test_the_commands_are_these() -> None:
+    assert set(COMMANDS) == {
+        *("providers add", "providers list", "accounts add", "accounts list", "accounts show", "accounts revoke"),
+        *("send", "messages show", "messages list", "keys create", "audit tail"),
+    }
+
+
+@pytest.mark.parametrize("words", ["", *sorted({path.split()[0] for path in COMMANDS} | set(COMMANDS))])
+def test_every_help_renders(words: str) -> None:
+    result = run(*words.split(), "--help")
+    assert result.exit_code == 0, result.output
+    assert f"Usage: mailbearer {words}".strip() in result.stdout
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_option_and_argument_says_what_it_is(path: str) -> None:
+    assert COMMANDS[path].help
+    assert all(parameter.help for parameter in COMMANDS[path].params)
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_command_takes_a_stage_and_gives_json(path: str) -> None:
+    assert {"--stage", "--json"} <= options(COMMANDS[path])
+
+
+def test_no_option_takes_a_secret_on_the_command_line() -> None:
+    for path, command in COMMANDS.items():
+        for parameter in command.params:
+            if re.search("secret|api_key", parameter.name):
+                assert parameter.is_flag, f"{path} {parameter.name}"
+
+
+def test_the_reference_has_a_section_for_each_command() -> None:
+    assert set(SECTIONS) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_the_reference_names_exactly_the_options_there_are(path: str) -> None:
+    shared = {"--stage", "--json", "--api-key-stdin", "--yes", "-y"}
+    named = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", SECTIONS[path]))
+    assert named - shared == options(COMMANDS[path]) - shared
+
+
+@pytest.mark.parametrize(
+    "words", [("nonsense",), ("accounts", "nonsense"), ("send", "--nonsense"), ("accounts", "show")]
+)
+def test_a_command_that_is_not_there_exits_2(words: tuple[str, ...]) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert result.stdout == ""
