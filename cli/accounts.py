@@ -119,6 +119,30 @@ def show(
     operation.out.show(found, lambda console: _print_account(console, found))
 
 
+@app.command("consent")
+def consent(
+    ctx: typer.Context,
+    *,
+    account: Reference,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the consent page in a browser.")] = False,
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print a new consent page for a mailbox; it keeps its id, and mail that waits for it goes out afterwards."""
+    operation = begin(ctx, stage, as_json=as_json)
+    api = operation.api(key_stdin=api_key_stdin)
+    answer = api.post(
+        f"/v1/accounts/{segment(_resolve(api, account))}/consent",
+        {},
+        if_lost="The same command again is safe: it only makes another link.",
+    )
+    url = str(answer.get("consent_url") or "")
+    if open_browser and url:
+        _open(operation, url)
+    operation.out.show(answer, lambda console: _print_consent(console, answer, url))
+
+
 @app.command("revoke")
 def revoke(
     ctx: typer.Context,

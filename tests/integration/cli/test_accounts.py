@@ -124,6 +124,14 @@ def test_an_unknown_address_is_refused(local: Operator, api: ScriptedApi) -> Non
     assert "There is no account bob@example.org." in local("accounts", "show", "bob@example.org").stderr
 
 
+def test_a_new_consent_page_is_printed_for_a_mailbox_that_keeps_its_id(local: Operator, api: ScriptedApi) -> None:
+    api.answer("POST", f"/v1/accounts/{ACTIVE['id']}/consent", 200, ACTIVE | {"consent_url": URL})
+    result = local("accounts", "consent", ACTIVE["id"], "--open")
+    assert result.exit_code == 0
+    assert URL in result.stdout.splitlines()
+    assert local.opened == [URL]
+
+
 def test_revokes_at_once_when_nobody_can_be_asked(local: Operator, api: ScriptedApi) -> None:
     revoked = ACTIVE | {"status": "revoked"}
     api.answer("POST", f"/v1/accounts/{ACTIVE['id']}/revoke", 200, revoked)
