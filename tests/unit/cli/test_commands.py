@@ -57,7 +57,8 @@ def options(command: Any) -> set[str]:
 
 def test_the_commands_are_these() -> None:
     assert set(COMMANDS) == {
-        *("providers add", "providers list", "accounts add", "accounts list", "accounts show", "accounts revoke"),
+        *("providers add", "providers list", "accounts add", "accounts list", "accounts show"),
+        *("accounts consent", "accounts revoke"),
         *("send", "messages show", "messages list", "keys create", "audit tail"),
     }
 
