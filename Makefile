@@ -12,7 +12,8 @@ BIN := $(VENV)/bin
 # Only what requirements/*.txt names, and only files with the hash it names.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 INSTALL_CHECKOUT := -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
-PYTEST := -m pytest $(if $(FAST),-m "not slow")
+# One process a core; a file's tests stay together, since the slow ones share a started stack.
+PYTEST := -m pytest --numprocesses auto --dist loadfile $(if $(FAST),-m "not slow")
 
 # Shell words, expanded only in the recipes that need them: the first Python that is new enough, and a 3.13 if any.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))

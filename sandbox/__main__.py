@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from pathlib import Path
 
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.markup import escape
 
 from sandbox import local
 from sandbox.demo import show
@@ -16,6 +20,10 @@ from sandbox.engine import EngineError
 from sandbox.package import PackageError
 
 HIGHEST_PORT = 65_535
+FORESEEN = (
+    *(DeployError, EngineError, PackageError, local.LocalError),
+    *(BotoCoreError, ClientError, requests.RequestException, subprocess.TimeoutExpired),
+)
 
 
 def main() -> int:
@@ -28,6 +36,11 @@ def main() -> int:
     commands.add_parser("stop", help="stop it")
     arguments = parser.parse_args()
 
+    # Nothing here may reach the caller's own AWS account, or fail for a profile of theirs.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    # A proxy from the environment is for the way out; everything here is on the loopback, for what is started as well.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     places = local.Places(Path(__file__).resolve().parents[1])
     console = Console(highlight=False)
     local.stop_on_signals()
@@ -39,8 +52,8 @@ def main() -> int:
     except local.Stopped:
         console.print("Stopped.")
         return 0
-    except (DeployError, EngineError, PackageError, local.LocalError) as error:
-        console.print(f"[red]{error.__class__.__name__}[/]", error, sep=": ", markup=True)
+    except FORESEEN as error:
+        console.print(f"[red]✗[/] {escape(str(error))}")
         return 1
 
 

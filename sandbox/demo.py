@@ -153,7 +153,6 @@ class Demo:
         """Open the ways to the sandbox and to the API."""
         self.control = Control(self.world.sandbox["url"])
         self.api = requests.Session()
-        self.api.trust_env = False  # a proxy is for the way out, not for the loopback
         self.api.headers["Authorization"] = f"Bearer {self.world.api_key}"
 
     @contextmanager
@@ -239,7 +238,6 @@ class Demo:
 
         answer = self.world.engine.client("lambda").invoke(
             FunctionName=self.world.stack.outputs["TokenRotatorFunctionName"],
-            Qualifier="live",
             Payload=json.dumps({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}),
         )
         _see("FunctionError" not in answer, f"the token rotator failed: {answer['Payload'].read()[:500]!r}")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +15,10 @@ import boto3
 import requests
 from botocore.config import Config
 
+from sandbox.processes import child
+
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
@@ -26,7 +28,6 @@ REGION = "us-east-1"
 ACCESS_KEY_ID = "test"
 SECRET_ACCESS_KEY = "test"  # noqa: S105  the engine takes any; this one guards nothing
 START_SECONDS = 30.0
-STOP_SECONDS = 10.0
 # All that is passed on of the caller's environment: a profile or proxy of the caller's must not reach the functions.
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
@@ -54,24 +55,6 @@ def port_is_free(port: int) -> bool:
     return True
 
 
-def terminate(process: subprocess.Popen[bytes], seconds: float = STOP_SECONDS) -> None:
-    """End a process that leads a session of its own, and whatever that process started.
-
-    Asked first; after `seconds` it is killed.
-    """
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # nothing of its session is left
-
-
 @dataclass(kw_only=True)
 class Engine:
     """The engine and its address; a context manager which stops it.
@@ -83,6 +66,7 @@ class Engine:
     directory: Path
     port: int
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+    _running: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
 
     @property
     def endpoint_url(self) -> str:
@@ -110,17 +94,14 @@ class Engine:
             raise EngineError(f"Port {self.port} is taken. Name another with MAILBEARER_PORT, or none for a free one.")
         scratch = self.directory / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
-        with self.log_file.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "ministack"],
-                cwd=scratch,
-                env=self._environment(scratch),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # A session of its own: Ctrl-C reaches us alone, and we end it in order.
-                start_new_session=True,
+        self._process = self._running.enter_context(
+            child(
+                (sys.executable, "-m", "ministack"),
+                directory=scratch,
+                log_file=self.log_file,
+                environment=self._environment(scratch),
             )
+        )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None:
@@ -131,9 +112,8 @@ class Engine:
 
     def stop(self) -> None:
         """Stop the engine and every function process it started."""
-        if self._process is not None:
-            terminate(self._process)
-            self._process = None
+        self._running.close()
+        self._process = None
 
     def has_ended(self) -> bool:
         """Tell whether the engine is gone although nobody stopped it."""

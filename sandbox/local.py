@@ -21,6 +21,7 @@ import requests
 from sandbox import engine
 from sandbox.deploy import Stack, deploy
 from sandbox.engine import Engine
+from sandbox.processes import ENDING, child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -249,14 +250,13 @@ def running_pid(places: Places) -> int | None:
 
 def stop_on_signals() -> None:
     """Turn the first SIGINT, SIGTERM or SIGHUP into `Stopped`; later ones do not disturb the clearing up."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        for each in signals:
+        for each in ENDING:
             signal.signal(each, signal.SIG_IGN)
         raise Stopped(number)
 
-    for each in signals:
+    for each in ENDING:
         signal.signal(each, on_signal)
 
 
@@ -275,32 +275,22 @@ def _sandbox(places: Places) -> Iterator[Callable[[], dict[str, Any]]]:
     state_file = places.run / "sandbox" / "state.json"
     state_file.parent.mkdir()
     log_file = places.run / "sandbox" / "sandbox.log"
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "sandbox.world", "--state-file", str(state_file)),
-                *("--mailbearer-state", str(places.state_file)),
-            ],
-            cwd=places.root,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    arguments = (
+        *(sys.executable, "-m", "sandbox.world", "--state-file", str(state_file)),
+        *("--mailbearer-state", str(places.state_file)),
+    )
+    with child(arguments, directory=places.root, log_file=log_file) as process:
 
-    def is_ready() -> dict[str, Any]:
-        deadline = time.monotonic() + WORLD_SECONDS
-        while not state_file.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise LocalError(f"The sandbox did not start.\n{log_file.read_text(errors='replace')[-2000:]}")
-            time.sleep(0.05)
-        said: dict[str, Any] = json.loads(state_file.read_text())
-        return said
+        def is_ready() -> dict[str, Any]:
+            deadline = time.monotonic() + WORLD_SECONDS
+            while not state_file.exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise LocalError(f"The sandbox did not start.\n{log_file.read_text(errors='replace')[-2000:]}")
+                time.sleep(0.05)
+            said: dict[str, Any] = json.loads(state_file.read_text())
+            return said
 
-    try:
         yield is_ready
-    finally:
-        engine.terminate(process)
 
 
 def _with_admin_key(world: LocalWorld) -> LocalWorld:

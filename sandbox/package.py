@@ -34,16 +34,22 @@ class PackageError(Exception):
 
 
 def layer_archive(root: Path, cache: Path) -> bytes:
-    """Install the layer's packages, put `mailbearer` beside them and pack both as Lambda wants them, below python/.
+    """Pack the layer as the engine wants it: `mailbearer` below python/, and the way to its packages.
 
-    The packages are kept in `cache` under a hash of their requirements and of this interpreter.
+    The engine unpacks a layer anew for each process of a function. For some 2,000 files of packages that would be most
+    of the time of a cold start, so the packages stay in `cache`, and a .pth file puts them where /opt/python has them:
+    before everything of the runtime.
     """
-    packages = _installed_packages(root / REQUIREMENTS, cache)
+    packages = installed_packages(root, cache)
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         package = Path(scratch) / "mailbearer"
         shutil.copytree(root / PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
         _compile(package, package.name)
-        return _archive({"python/": packages, "python/mailbearer/": package})
+        site = Path(scratch) / "site-packages"
+        site.mkdir()
+        (site / "packages.pth").write_text(f"import sys; sys.path.insert(0, {str(packages)!r})\n")
+        python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        return _archive({"python/mailbearer/": package, f"python/lib/{python}/site-packages/": site})
 
 
 def function_archive(folder: Path) -> bytes:
@@ -58,7 +64,12 @@ def digest(archive: bytes) -> str:
     return hashlib.sha256(archive).hexdigest()[:32]
 
 
-def _installed_packages(requirements: Path, cache: Path) -> Path:
+def installed_packages(root: Path, cache: Path) -> Path:
+    """Install what the layer's requirements pin, and nothing else; return the directory.
+
+    It is kept in `cache` under a hash of the requirements and of this interpreter.
+    """
+    requirements = root / REQUIREMENTS
     tag = f"{sys.implementation.cache_tag}-{platform.system()}-{platform.machine()}"
     key = hashlib.sha256(requirements.read_bytes() + tag.encode()).hexdigest()[:16]
     done = cache / f"packages-{key}"

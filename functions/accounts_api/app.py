@@ -89,10 +89,11 @@ def rotate(request: Request) -> Response:
     """Refresh the mailbox's token now."""
     account = _account(request)
     try:
-        wiring().lifecycle.refresh(account.id, needed_until=account.token.expires_at + 1)
+        stored = wiring().lifecycle.refresh(account.id, needed_until=account.token.expires_at + 1)
     except TokenError as error:
         raise Conflict(f"{error.title}: {error.detail}") from error
-    count(refreshed=1)
+    # While the provider cannot answer, the old token goes on serving; the health below says when it is asked again.
+    count(refreshed=int(stored.tokens.expires_at > account.token.expires_at))
     return health(request)
 
 

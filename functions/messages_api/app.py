@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mailbearer.config import read_settings
 from mailbearer.errors import Fault, InvalidInput, MailbearerError, NotFound, Unavailable
 from mailbearer.http import Request, Response, Route, problem_response, respond
+from mailbearer.ids import is_id
 from mailbearer.message import MessageRecord, Status
 from mailbearer.observability import count, logger
 from mailbearer.resources import message_resource
@@ -161,7 +162,8 @@ def _log_unexpected(event: dict[str, Any]) -> Callable[[], None]:
 
 def _visible(request: Request) -> MessageRecord:
     """Read the message in the path; another caller's looks exactly like one that does not exist."""
-    record = wiring().messages.get(request.params["id"])
+    message_id = request.params["id"]
+    record = wiring().messages.get(message_id) if is_id("msg_", message_id) else None
     if record is None or not request.known_caller.may_use(record.account):
         msg = "There is no such message."
         raise NotFound(msg)

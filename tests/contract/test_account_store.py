@@ -64,7 +64,6 @@ def test_a_replacement_of_what_still_stands_wins(store: AccountStore) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"state": AccountState.PAUSED},
         {"address": "ANN@example.org"},
         {"display_name": ""},
         {"aliases": ()},
@@ -206,7 +205,6 @@ def test_an_account_is_due_from_its_time_on(store: AccountStore) -> None:
     "idle",
     [
         {"token": TokenState()},
-        {"state": AccountState.PAUSED},
         {"state": AccountState.PENDING_CONSENT},
         {"state": AccountState.CONSENT_REQUIRED},
         {"state": AccountState.REVOKED},

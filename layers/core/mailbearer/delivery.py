@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -112,6 +113,14 @@ class Delivery:
         `deadline` (epoch seconds) is when this worker ends. Raises `Unavailable` if nothing certain could be
         recorded: the copy then stays on the queue.
         """
+        if job.record is not None and job.message is not None:
+            known, message, job, ready = job.record, job.message, replace(job, record=None), None
+            # The usual first copy spares the read: the intent's condition holds only if the record still is as it was
+            # queued, and shows what stands if it is not. Whatever is in the way is judged below, by what stands.
+            with suppress(_Failed, _Held, RefreshDeferred, ClientRefused):
+                ready = self._prepare(known, message)
+            if ready is not None:
+                return self._call(job, known, message, ready, deadline)
         record = self.messages.get(job.id)
         if record is None:
             msg = f"There is no record of {job.id}: it was removed after its time."
@@ -127,8 +136,10 @@ class Delivery:
                 record, None, Status.FAILED, code="content_gone", detail="The content is not kept any more."
             )
         ready = self._ready(record, message)
-        if isinstance(ready, Delivered):
-            return ready
+        return ready if isinstance(ready, Delivered) else self._call(job, record, message, ready, deadline)
+
+    def _call(self, job: Job, record: MessageRecord, message: Message, ready: _Ready, deadline: float) -> Delivered:
+        """Make the call once the mailbox has a slot for it and time is left."""
         with self.slots.one(ready.account.id, ready.transport.per_mailbox, self._patience(ready, deadline)) as granted:
             if not granted or self.clock() + ready.transport.deadline + _LEASE_MARGIN > deadline:
                 self._requeue(job, delay=1)

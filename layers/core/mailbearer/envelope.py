@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.errors import MalformedBody
-from mailbearer.message import Address, Attachment, Message, Unsubscribe
+from mailbearer.message import Address, Attachment, Message, MessageRecord, Status, Unsubscribe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,13 +27,16 @@ class Job:
     """An accepted message on its way to delivery.
 
     `attempt` is the number of provider calls begun when this copy was queued, so that a stale copy is recognised.
-    `message` is None if the content lies in the content bucket.
+    `message` is None if the content lies in the content bucket. `record` is what was recorded when a new message was
+    queued: the first copy needs no look at the table to be tried, since the intent is written on condition that
+    nothing has changed.
     """
 
     id: str
     account: str
     attempt: int
     message: Message | None = field(default=None, repr=False)
+    record: MessageRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +49,14 @@ class Dropped:
 
 def write_job(job: Job) -> str:
     """Write a job as an SQS body."""
-    head = {_MARK: 1, "id": job.id, "account": job.account, "attempt": job.attempt}
-    return _compact(head if job.message is None else head | {"message": pack(job.message)})
+    whole: dict[str, Any] = {_MARK: 1, "id": job.id, "account": job.account, "attempt": job.attempt}
+    if job.message is not None:
+        whole["message"] = pack(job.message)
+        if job.record is not None:
+            # The rest of a new record is in the message.
+            record = job.record
+            whole["record"] = [record.caller, record.request_hash, record.updated_at, record.expires_at]
+    return _compact(whole)
 
 
 def write_content(message: Message) -> str:
@@ -148,16 +157,37 @@ def unpack(packed: Mapping[str, Any]) -> Message:
 
 def _read_job(body: Mapping[str, Any]) -> Job:
     try:
-        packed = body.get("message")
-        return Job(
+        packed, recorded = body.get("message"), body.get("record")
+        job = Job(
             id=str(body["id"]),
             account=str(body["account"]),
             attempt=int(body["attempt"]),
             message=unpack(packed) if packed is not None else None,
         )
+        return replace(job, record=_new_record(job.id, job.message, *recorded)) if job.message and recorded else job
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         msg = f"The body says that it is a job of Mailbearer's but is not whole ({type(error).__name__})."
         raise MalformedBody(msg) from error
+
+
+def _new_record(
+    message_id: str, message: Message, caller: str, request_hash: str, updated_at: float, expires_at: float
+) -> MessageRecord:
+    """Give the record of a message as it was when it was queued for the first time."""
+    return MessageRecord(
+        id=message_id,
+        account=message.account,
+        caller=caller,
+        status=Status.QUEUED,
+        message_id=message.message_id,
+        request_hash=request_hash,
+        created_at=message.date,
+        updated_at=updated_at,
+        on_unknown=message.on_unknown,
+        tags=message.tags,
+        metadata=message.metadata,
+        expires_at=expires_at,
+    )
 
 
 def _parse(text: object) -> Mapping[str, Any]:

@@ -101,7 +101,7 @@ class Submission:
         accepted = self._record(body, message, caller.key_id, key)
         record = accepted.record
         if record.status is Status.QUEUED and record.attempt == 0:
-            self._enqueue(record, message)
+            self._enqueue(record, message, new=not accepted.replayed)
         if not accepted.replayed:
             self.trail.note("message.accepted", record.id, "accepted", actor=caller.key_id, account=record.account)
         return accepted
@@ -137,7 +137,8 @@ class Submission:
                 self._fail(record, message, error)
                 return None
         message = replace(message, message_id=record.message_id, date=record.created_at)
-        return Job(id=record.id, account=record.account, attempt=0, message=message)
+        new = None if accepted.replayed else record
+        return Job(id=record.id, account=record.account, attempt=0, message=message, record=new)
 
     def refuse(self, text: str, error: MailbearerError, *, key: str, account: str = "") -> MessageRecord:
         """Record a queue message that can never be sent, and keep it on the dead-letter queue with what is wrong.
@@ -348,13 +349,14 @@ class Submission:
         record = self.messages.get(derived_id("msg_", caller, key)) if key else None
         return Accepted(record, replayed=True) if record and record.request_hash == _hash_request(body) else None
 
-    def _enqueue(self, record: MessageRecord, message: Message) -> None:
+    def _enqueue(self, record: MessageRecord, message: Message, *, new: bool) -> None:
         message = replace(message, message_id=record.message_id, date=record.created_at)
-        job = Job(id=record.id, account=record.account, attempt=record.attempt, message=message)
+        known = record if new else None
+        job = Job(id=record.id, account=record.account, attempt=record.attempt, message=message, record=known)
         text = write_job(job)
         if len(text.encode()) > QUEUE_LIMIT:
             self.content.put(record.id, write_content(message))
-            text = write_job(replace(job, message=None))
+            text = write_job(replace(job, message=None, record=None))
         self.queue.send(text, group=record.account)
 
     def _fail(self, record: MessageRecord, message: Message, error: MailbearerError) -> None:

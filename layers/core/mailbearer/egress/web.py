@@ -1,260 +1,209 @@
-"""HTTP over the guarded sockets, as an adapter for Requests."""
+"""HTTP/1.1 over the guarded sockets: one try, one deadline, and the knowledge whether the request has left."""
 
 from __future__ import annotations
 
+import select
 import threading
 import time
-from functools import lru_cache, partial
-from http.client import HTTPException
-from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import lru_cache
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-
 from mailbearer.egress.addresses import is_loopback_name
-from mailbearer.egress.sockets import TimedSocket, TimedTLSSocket, time_left
 from mailbearer.errors import UnsafeEndpoint
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Mapping
 
+    from mailbearer.egress.sockets import TimedSocket, TimedTLSSocket
     from mailbearer.ports import Clock
 
-ANSWER_LIMIT = 1 << 20
-"""The longest body that is read, in bytes after decompression."""
+    Opener: TypeAlias = Callable[["Origin", str, float], TimedSocket | TimedTLSSocket]
+    """Connect to an origin, with TLS if its scheme says so, within so many seconds."""
 
-DEFAULT_DEADLINE = 15.0
+ANSWER_LIMIT = 1 << 20
+"""The longest body that is read, in bytes."""
 
 _IDLE_LIMIT = 20.0
-_HOSTS = 32
-_CONNECTIONS_PER_HOST = 16
+_PER_ORIGIN = 16
+_IN_ALL = 64
 
 
-class AnswerLost(requests.RequestException):
-    """The request may have been acted upon, and its answer did not come whole; `status` is 0 if nothing of it came."""
+class Exchanged(NamedTuple):
+    """An answer; `status` is 0 if the request has left and no answer came. Names of headers are in lower case.
 
-    def __init__(self, text: str, *, status: int = 0) -> None:
-        super().__init__(text)
-        self.status = status
+    `body` is whole or empty, as `whole` says.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    whole: bool
 
 
-class GuardedAdapter(HTTPAdapter):
-    """Carries Requests' requests over checked addresses and verified TLS, one try each, under one total deadline."""
+class Origin(NamedTuple):
+    """Where a request goes."""
 
-    def __init__(
-        self, connect: Callable[[str, int, float], TimedSocket], context: ssl.SSLContext, clock: Clock
-    ) -> None:
-        self._calls = _Calls()
-        self._guard = _Guard(connect, self._calls, clock)
-        self._context = context
-        super().__init__(pool_connections=_HOSTS, pool_maxsize=_CONNECTIONS_PER_HOST)
+    scheme: str
+    host: str
+    port: int
 
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:  # noqa: FBT001, FBT002 - Requests' signature
-        """Use pools whose connections come from the guarded way out."""
-        self.poolmanager = _Pools(
-            self._guard, num_pools=connections, maxsize=maxsize, block=block, ssl_context=self._context, **pool_kwargs
-        )
 
-    def send(  # noqa: PLR0917 - Requests' signature
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,  # noqa: ARG002, FBT001, FBT002
-        timeout: float | tuple[float, float] | tuple[float, None] | None = None,
-        verify: bool | str = True,  # noqa: ARG002, FBT001, FBT002
-        cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,  # noqa: ARG002
-        proxies: Mapping[str, str] | None = None,  # noqa: ARG002
-    ) -> requests.Response:
-        """Make one call; `timeout` is the deadline in seconds for all of it, the whole answer included.
+class Web:
+    """Makes calls, and keeps connections for the next ones."""
 
-        Raises `requests.ConnectionError` (also `ConnectTimeout`, `SSLError`) if the request has certainly not left
-        whole, `AnswerLost` once it may have, and `UnsafeEndpoint`. Certificates are always verified; proxies never used.
-        """
-        raw, body = self.exchange(
-            request.method or "GET",
-            request.url or "",
-            body=request.body,
-            headers=request.headers,
-            seconds=_seconds(timeout),
-        )
-        response = self.build_response(request, raw)
-        response._content = body  # noqa: SLF001 - as Requests' own kinds of adapters do
-        return response
+    def __init__(self, opener: Opener, clock: Clock) -> None:
+        self._open = opener
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: list[_Kept] = []
 
     def exchange(
-        self, method: str, url: str, *, body: bytes | str | None, headers: Mapping[str, str], seconds: float
-    ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
-        """Make one call of at most `seconds` and give the answer with its body; raises what `send` raises.
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, ca_pem: str, deadline: float
+    ) -> Exchanged:
+        """Make one call within `deadline` seconds, its answer included. No redirect is followed and no call repeated.
 
-        It spares mail the two thirds of Requests' time that go into building its request and response objects.
+        Raises `UnsafeEndpoint`, and `OSError` only if the request has certainly not left whole.
         """
-        call = self._calls.current = _Call(time.monotonic() + seconds)
+        end = time.monotonic() + deadline
+        origin, path = _target(url)
+        connection = self._take(origin, ca_pem)
+        if connection is None:
+            connection = _Connection(origin, self._open(origin, ca_pem, deadline))
+        connection.line.deadline = end
+        kept = False
         try:
-            target = _target(url)
-            pool = self.poolmanager.connection_from_host(target.host, target.port, target.scheme)
-            answer = pool.urlopen(
-                method,
-                target.path,
-                body=body,
-                headers=headers,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                preload_content=False,
-                decode_content=True,
-            )
-        except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
-            raise _failure(error, sent=call.sent) from error
-        try:
-            content = answer.read(ANSWER_LIMIT + 1)
-        except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
-            answer.close()
-            raise AnswerLost("the answer's body was cut off", status=answer.status) from error
-        if len(content) > ANSWER_LIMIT:
-            answer.close()
-            raise AnswerLost("the answer's body is too long", status=answer.status)
-        answer.release_conn()
-        return answer, content
+            exchanged, kept = connection.exchange(method, path, headers, body)
+        finally:
+            if kept:
+                self._put(_Kept(origin, ca_pem, connection, self._clock()))
+            else:
+                connection.close()
+        return exchanged
 
+    def close(self) -> None:
+        """Let go of kept connections."""
+        with self._lock:
+            closing, self._kept = self._kept, []
+        for kept in closing:
+            kept.connection.close()
 
-def guarded_session(adapter: GuardedAdapter) -> requests.Session:
-    """Make a session that has only this way out."""
-    session = _Session()
-    session.trust_env = False
-    # A cookie set for one mailbox would travel with the next one's token.
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
-        """Give none: a redirect would take the token along."""
-        return None
-
-
-class _Call:
-    """One request under way in this thread: `deadline` in monotonic seconds, `sent` once all of it has left."""
-
-    __slots__ = ("deadline", "sent")
-
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
-        self.sent = False
-
-
-class _Calls(threading.local):
-    current = _Call(0)
-
-
-class _Guard(NamedTuple):
-    connect: Callable[[str, int, float], TimedSocket]
-    calls: _Calls
-    clock: Clock
-
-
-class _Pools(urllib3.PoolManager):
-    def __init__(self, guard: _Guard, **pool_kwargs: Any) -> None:
-        super().__init__(**pool_kwargs)
-        self._guard = guard
-
-    def _new_pool(
-        self, scheme: str, host: str, port: int, request_context: dict[str, Any] | None = None
-    ) -> urllib3.HTTPConnectionPool:
-        pool = super()._new_pool(scheme, host, port, request_context)
-        pool.ConnectionCls = partial(_TLS if scheme == "https" else _Plain, self._guard)  # type: ignore[assignment]
-        return pool
-
-
-class _Plain(HTTPConnection):
-    """A connection that knows the deadline of the call it serves and whether that call's request has left."""
-
-    def __init__(self, guard: _Guard, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._guard = guard
-        self._used_at = guard.clock()
-        self._pieces: list[bytes] = []
-
-    @property
-    def is_connected(self) -> bool:
-        """Tell whether the connection may be used again.
+    def _take(self, origin: Origin, ca_pem: str) -> _Connection | None:
+        """Give the connection that was used last, if it surely lives.
 
         One that was idle for long may be dead without our knowing it (a frozen Lambda hears no FIN), and a request lost
         on it would count as one whose answer was lost.
         """
-        return super().is_connected and 0 <= self._guard.clock() - self._used_at < _IDLE_LIMIT
+        now = self._clock()
+        taken: _Connection | None = None
+        with self._lock:
+            closing = [kept for kept in self._kept if not 0 <= now - kept.used_at < _IDLE_LIMIT]
+            fresh = [kept for kept in self._kept if 0 <= now - kept.used_at < _IDLE_LIMIT]
+            for kept in reversed(fresh):
+                if (kept.origin, kept.ca_pem) == (origin, ca_pem):
+                    fresh.remove(kept)
+                    if kept.connection.alive:
+                        taken = kept.connection
+                        break
+                    closing.append(kept)
+            self._kept = fresh
+        for kept in closing:
+            kept.connection.close()
+        return taken
 
-    def connect(self) -> None:
-        """Connect, and bound the new socket too."""
-        super().connect()
-        self._bound()
+    def _put(self, kept: _Kept) -> None:
+        with self._lock:
+            same = [other for other in self._kept if (other.origin, other.ca_pem) == (kept.origin, kept.ca_pem)]
+            closing = same[0] if len(same) >= _PER_ORIGIN else self._kept[0] if len(self._kept) >= _IN_ALL else None
+            if closing is not None:
+                self._kept.remove(closing)
+            self._kept.append(kept)
+        if closing is not None:
+            closing.connection.close()
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """Send a request, and know when all of it has left."""
-        self._used_at = self._guard.clock()
-        self._bound()
-        self._pieces = []
-        super().request(*args, **kwargs)
-        # Header and body leave in one write: one packet, one TLS record and one system call for the usual message.
-        pieces, self._pieces = self._pieces, []
-        super().send(b"".join(pieces))
-        self._guard.calls.current.sent = True
+
+class _Connection(HTTPConnection):
+    """An open connection, whose requests leave in one write."""
+
+    auto_open = 0
+
+    def __init__(self, origin: Origin, line: TimedSocket | TimedTLSSocket) -> None:
+        # The port of the scheme must not stand in the Host header.
+        self.default_port = 443 if origin.scheme == "https" else 80
+        super().__init__(origin.host, origin.port)
+        self.sock = line
+        self.line = line
+        self._pieces: list[bytes] = []
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the peer has said nothing since: whatever it says unasked is a farewell."""
+        poll = select.poll()
+        poll.register(self.line.fileno(), select.POLLIN)
+        return not poll.poll(0)
 
     def send(self, data: Any) -> None:
-        """Hold a piece of the request back until it is whole."""
+        """Hold a piece of the request back until it is whole: one packet and one TLS record for the usual message."""
         self._pieces.append(data)
 
-    def _bound(self) -> None:
-        if isinstance(self.sock, TimedSocket | TimedTLSSocket):
-            self.sock.deadline = self._guard.calls.current.deadline
+    def exchange(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[Exchanged, bool]:
+        """Make one call; the second value says whether the connection may be used again. Raises as `Web.exchange`."""
+        self.request(method, path, body=body, headers=headers)
+        pieces, self._pieces = self._pieces, []
+        try:
+            self.line.sendall(b"".join(pieces))
+        except ConnectionError:
+            # The peer may have answered before it hung up: a refusal need not wait for the end of the request.
+            answer = self._answer()
+            if answer is None:
+                raise
+        else:
+            answer = self._answer()
+        if answer is None:
+            return Exchanged(0, {}, b"", whole=False), False
+        return _read(answer)
 
-    def _new_conn(self) -> TimedSocket:
-        if type(self) is _Plain and not is_loopback_name(self.host):
-            raise UnsafeEndpoint("Plain HTTP is for loopback only.")
-        return self._guard.connect(self.host, self.port, time_left(self._guard.calls.current.deadline))
+    def _answer(self) -> HTTPResponse | None:
+        try:
+            return self.getresponse()
+        except (HTTPException, OSError):
+            return None
 
 
-class _TLS(_Plain, HTTPSConnection):
-    pass
+class _Kept(NamedTuple):
+    origin: Origin
+    ca_pem: str
+    connection: _Connection
+    used_at: float
 
 
-class _Target(NamedTuple):
-    scheme: str
-    host: str
-    port: int
-    path: str
+def _read(answer: HTTPResponse) -> tuple[Exchanged, bool]:
+    headers = {name.lower(): value for name, value in answer.getheaders()}
+    try:
+        body = answer.read(ANSWER_LIMIT + 1)
+    except (HTTPException, OSError):
+        return Exchanged(answer.status, headers, b"", whole=False), False
+    to_the_end = answer.isclosed()
+    # Without a length the body ends with the connection, and a cut cannot be told from the end.
+    whole = len(body) <= ANSWER_LIMIT and (to_the_end or (answer.length is None and not answer.chunked))
+    return Exchanged(answer.status, headers, body if whole else b"", whole=whole), to_the_end and not answer.will_close
 
 
 @lru_cache(maxsize=256)
-def _target(url: str) -> _Target:
+def _target(url: str) -> tuple[Origin, str]:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise UnsafeEndpoint("This is not a URL.") from error
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise UnsafeEndpoint("The URL holds a character that has to be percent-encoded.")
     if parts.scheme not in {"http", "https"} or not host:
         raise UnsafeEndpoint("The URL has to be http or https and name a host.")
+    if parts.scheme == "http" and not is_loopback_name(host):
+        raise UnsafeEndpoint("Plain HTTP is for loopback only.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return _Target(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), path)
-
-
-def _seconds(timeout: float | tuple[float, float | None] | None) -> float:
-    if isinstance(timeout, tuple):
-        return sum(part for part in timeout if part is not None) or DEFAULT_DEADLINE
-    return DEFAULT_DEADLINE if timeout is None else timeout
-
-
-def _failure(error: Exception, *, sent: bool) -> requests.RequestException:
-    """Say what became of a request without an answer, in our words: an error's text may quote the request."""
-    if sent:
-        return AnswerLost("no answer came")
-    if isinstance(error, urllib3.exceptions.SSLError):
-        return requests.exceptions.SSLError(*error.args)
-    if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError) or isinstance(error.__context__, TimeoutError):
-        return requests.ConnectTimeout("the deadline passed before the request had left")
-    return requests.ConnectionError("the request could not be sent")
+    return Origin(parts.scheme, host, port or (443 if parts.scheme == "https" else 80)), path

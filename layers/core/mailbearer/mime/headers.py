@@ -24,14 +24,16 @@ _Q_OPEN, _B_OPEN, _CLOSE = "=?utf-8?q?", "=?utf-8?b?", "?="
 _WORD_ROOM = _WORD_LIMIT - len(_Q_OPEN) - len(_CLOSE)
 _LONGEST_QUOTED_NAME = 70
 _LONGEST_PLAIN_PARAMETER = 60
-_SEGMENT = 60
+_SEGMENT = 55
 _BLANK = 32
 
 _PLAIN_TEXT = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _TOKEN_VALUE = re.compile(r"[A-Za-z0-9 ._+()@,;:\[\]{}~^!#$&'=/-]*")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
-_ADDRESS = re.compile(r"[!-~](?:[ -~]*[!-~])?@[!-~]+")
+_ADDRESS = re.compile(
+    r"""(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+|"(?:[ !#-\[\]-~]|\\[ -~])*")@(?:[A-Za-z0-9._-]+|\[[!-Z^-~]+\])"""
+)
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _WORDS = re.compile(r" *[^ ]+")
 

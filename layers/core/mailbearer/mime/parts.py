@@ -68,8 +68,8 @@ _MEDIA_TYPES = {
 class Part:
     """A body part: its header fields, each with its CRLF, and its body in pieces which are joined only once.
 
-    The CRLF after a body belongs to the boundary that follows it (RFC 2046 section 5.1.1). `plain` says that the body is
-    not encoded, so that it might hold anything, even a boundary.
+    The CRLF after a body belongs to the boundary that follows it (RFC 2046 section 5.1.1). `plain` says that the body
+    is not encoded, so that it might hold anything, even a boundary.
     """
 
     fields: str
@@ -84,7 +84,7 @@ def text_part(text: str, subtype: str) -> Part:
     if _is_7bit(data):
         return Part(f"{fields}7bit\r\n", [data], plain=True)
     if (len(data) - len(text.encode("ascii", "ignore"))) * _QUOTED_PRINTABLE_SHARE <= len(data):
-        return Part(f"{fields}quoted-printable\r\n", [binascii.b2a_qp(data)])
+        return Part(f"{fields}quoted-printable\r\n", [crlf(binascii.b2a_qp(data))])
     return Part(f"{fields}base64\r\n", [_base64_lines(binascii.b2a_base64(data, newline=False))])
 
 

@@ -13,6 +13,10 @@ from mailbearer.ports import RawHeaders
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(?:[^\r\n]*\r\n)(?:[ \t][^\r\n]*\r\n)*")
 _WELL_FORMED_HEADER = re.compile(rb"(?:[!-9;-~]+:[^\r\n\0]*\r\n(?:[ \t][^\r\n\0]*\r\n)*)+")
+_MESSAGE_ID = re.compile(r"[!-~]{1,900}")
+_PARSER_DEFECTS = (ArithmeticError, AttributeError, LookupError, NameError, RecursionError, TypeError, ValueError)
+"""What the standard library's parser raises at fields it does not foresee, such as `Cc: foo@`."""
+
 _BLIND = {b"bcc", b"resent-bcc"}
 _ONCE = ("from", "sender", "reply-to", "to", "cc", "bcc", "message-id", "in-reply-to", "references", "subject", "date")
 
@@ -20,6 +24,7 @@ _ONCE = ("from", "sender", "reply-to", "to", "cc", "bcc", "message-id", "in-repl
 def read_raw(data: bytes) -> RawHeaders:
     """Read the header of a raw message strictly: what two parsers could read in two ways is a fault."""
     # Only raw messages need the standard library's parser, which takes 20 ms to import.
+    from email.errors import MessageError  # noqa: PLC0415
     from email.parser import BytesHeaderParser  # noqa: PLC0415
     from email.policy import default  # noqa: PLC0415
 
@@ -34,17 +39,26 @@ def read_raw(data: bytes) -> RawHeaders:
         faults.append(_fault("raw_resent", "Resent fields are not supported; send the message as a new one."))
     found: dict[str, tuple[Address, ...]] = {}
     for name in ("from", "to", "cc", "bcc"):
-        found[name] = _addresses(parsed[name], name, faults) if names.count(name) == 1 else ()
+        try:
+            found[name] = _addresses(parsed[name], name, faults) if names.count(name) == 1 else ()
+        except (*_PARSER_DEFECTS, MessageError):
+            found[name] = ()
+            faults.append(_fault("raw_address_invalid", f"{name} is not a list of addresses after RFC 5322."))
     if "from" not in names:
         faults.append(_fault("raw_no_from", "The message has no From field."))
     elif len(found["from"]) != 1 and not faults:
         faults.append(_fault("raw_from_not_one", "From has to name exactly one address."))
+    message_id = next((str(text).strip() for name, text in parsed.raw_items() if name.lower() == "message-id"), "")
+    if "message-id" in names and not _MESSAGE_ID.fullmatch(message_id):
+        faults.append(
+            _fault("raw_message_id_invalid", "Message-ID is one word of up to 900 printable ASCII characters.")
+        )
     return RawHeaders(
         sender=found["from"],
         to=found["to"],
         cc=found["cc"],
         bcc=found["bcc"],
-        message_id=str(parsed["message-id"] or "").strip(),
+        message_id=message_id,
         faults=tuple(faults),
     )
 

@@ -65,7 +65,7 @@ class GmailTransport:
         else:
             url = f"{base_url}/upload/gmail/v1/users/me/messages/send?uploadType=media"
             media_type, body = "message/rfc822", mime
-        headers = {"Authorization": f"Bearer {access_token}", "Content-Type": media_type, "Accept-Encoding": "identity"}
+        headers = {"Authorization": f"Bearer {access_token}", "Content-Type": media_type}
         answer = call(
             self._egress, "POST", url, headers=headers, body=body, registration=registration, deadline=self.deadline
         )

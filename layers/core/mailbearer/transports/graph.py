@@ -117,7 +117,7 @@ def _user_url(account: Account, registration: Registration) -> str:
 
 
 def _headers(access_token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {access_token}", "Accept-Encoding": "identity"}
+    return {"Authorization": f"Bearer {access_token}"}
 
 
 def _error(body: Any) -> tuple[str, str]:

@@ -9,8 +9,6 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-import requests
-
 from mailbearer.errors import UnsafeEndpoint
 from mailbearer.message import Outcome, Remedy
 from mailbearer.transports.outcomes import refused, unknown, words
@@ -26,11 +24,11 @@ class WayOut(Protocol):
 
     def exchange(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, ca_pem: str, deadline: float
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """Make one call within `deadline` seconds and give status, header (by any case) and body.
+    ) -> tuple[int, Mapping[str, str], bytes, bool]:
+        """Make one call within `deadline` seconds: status, header (names in lower case), body, and whether it is whole.
 
-        Raises `requests.ConnectionError` only if the request has certainly not left whole, another `RequestException`
-        (with `status` if the answer's head came) once it may have, and `UnsafeEndpoint`.
+        The status is 0 if the request has left and no answer came. Raises `UnsafeEndpoint`, and `OSError` only if the
+        request has certainly not left whole.
         """
 
 
@@ -53,7 +51,7 @@ class Answer:
 
     def retry_after(self, now: float) -> float | None:
         """Give the seconds that Retry-After asks for (RFC 9110 section 10.2.3), None if it is missing or unreadable."""
-        value = self.headers.get("Retry-After", "").strip()
+        value = self.headers.get("retry-after", "").strip()
         try:
             seconds = float(value)
         except ValueError:
@@ -77,26 +75,24 @@ def call(
 ) -> Answer | Outcome:
     """Make one call of at most `deadline` seconds; an outcome comes back instead of an answer if there is none."""
     try:
-        answer = egress.exchange(method, url, headers=headers, body=body, ca_pem=registration.ca_pem, deadline=deadline)
+        status, fields, content, _ = egress.exchange(
+            method, url, headers=headers, body=body, ca_pem=registration.ca_pem, deadline=deadline
+        )
     except UnsafeEndpoint as error:
         return refused("unsafe_endpoint", error.detail, Remedy.HOLD)
-    except requests.ConnectionError as error:
+    except OSError as error:
         return _not_sent(error)
-    except requests.RequestException as error:
-        status = getattr(error, "status", 0)
-        if not status:
-            return unknown("answer_lost", "The request had left, and no answer came.")
-        return Answer(status=status, headers={}, body=b"")
-    status, fields, content = answer
+    if status == 0:
+        return unknown("answer_lost", "The request had left, and no answer came.")
     return Answer(status=status, headers=fields, body=content)
 
 
-def _not_sent(error: requests.ConnectionError) -> Outcome:
-    if isinstance(error, requests.exceptions.SSLError):
-        if any(isinstance(reason, ssl.SSLCertVerificationError) for reason in error.args):
-            return refused("tls_not_trusted", "The server's certificate could not be verified.", Remedy.HOLD)
+def _not_sent(error: OSError) -> Outcome:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return refused("tls_not_trusted", "The server's certificate could not be verified.", Remedy.HOLD)
+    if isinstance(error, ssl.SSLError):
         return refused("tls_failed", "No TLS connection could be made.", Remedy.RETRY)
-    if isinstance(error, requests.ConnectTimeout):
+    if isinstance(error, TimeoutError):
         return refused("connect_timeout", "The request could not be sent in time.", Remedy.RETRY)
     return refused("connect_failed", "The request could not be sent.", Remedy.RETRY)
 

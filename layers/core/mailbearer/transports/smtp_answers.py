@@ -124,7 +124,7 @@ _SIGN_IN: dict[tuple[int, str], _Meaning] = {
     (538, ""): _SIGN_IN_REFUSED,
 }
 
-# In the mail transaction, both codes together.
+# In the mail transaction, both codes together; the rule for a basic code alone has an empty enhanced code.
 _EXACT: dict[tuple[int, str], _Meaning] = {
     (530, ""): _SIGN_IN_REFUSED,
     (552, ""): _TOO_LARGE,
@@ -207,7 +207,8 @@ def _in_transaction(stage: Stage, reply: Reply) -> _Meaning | None:
     if stage is Stage.RCPT and (reply.enhanced == "5.2.2" or reply.code == 553):  # noqa: PLR2004 - RFC 5321 section 4.2.2
         # At this stage both speak of the recipient's mailbox, later of the sender's.
         return _RECIPIENT_REJECTED
-    return _ENHANCED_MEANINGS.get(reply.enhanced) or _EXACT.get((reply.code, reply.enhanced))
+    exact = _EXACT.get((reply.code, reply.enhanced)) or _ENHANCED_MEANINGS.get(reply.enhanced)
+    return exact or _EXACT.get((reply.code, ""))
 
 
 def _scope_is_missing(challenge: str) -> bool:

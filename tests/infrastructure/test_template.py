@@ -1,0 +1,264 @@
+"""What template.yaml promises, read from the template itself."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.translator.transform import transform
+
+from sandbox.deploy import load_template
+from sandbox.local import FUNCTIONS
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = load_template(ROOT / "template.yaml")
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+FUNCTION_NAMES = {folder: output.removesuffix("FunctionName") for folder, output in FUNCTIONS.items()}
+every_function = pytest.mark.parametrize("name", FUNCTION_NAMES.values())
+# Which permission belongs to the name of an environment variable.
+SERVICE_OF = {
+    "MESSAGES_TABLE": ("dynamodb", "MessagesTable"),
+    "ACCOUNTS_TABLE": ("dynamodb", "AccountsTable"),
+    "CONSENTS_TABLE": ("dynamodb", "ConsentsTable"),
+    "KEYS_TABLE": ("dynamodb", "KeysTable"),
+    "REGISTRATIONS_TABLE": ("dynamodb", "RegistrationsTable"),
+    "QUEUE_URL": ("sqs", "MessageQueue"),
+    "DEAD_LETTER_QUEUE_URL": ("sqs", "DeadLetterQueue"),
+    "CONTENT_BUCKET": ("s3", "ContentBucket"),
+    "AUDIT_LOG_GROUP": ("logs", "AuditLogGroup"),
+    "EVENT_BUS": ("events", "EventBus"),
+    "SECRETS_PREFIX": ("secretsmanager", "secret:mailbearer/${Stage}/accounts/*"),
+}
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    return {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
+
+
+def function(name: str) -> dict[str, Any]:
+    properties: dict[str, Any] = RESOURCES[f"{name}Function"]["Properties"]
+    return properties
+
+
+def statements(name: str) -> list[dict[str, Any]]:
+    (policy,) = RESOURCES[f"{name}Role"]["Properties"]["Policies"]
+    listed: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    return [statement for statement in listed if "Fn::If" not in statement]
+
+
+def allowed(name: str) -> set[tuple[str, str]]:
+    """Give every (action, resource as text) of a function's role."""
+    return {
+        (action, json.dumps(statement["Resource"])) for statement in statements(name) for action in statement["Action"]
+    }
+
+
+@every_function
+def test_a_function_has_its_own_role_and_a_log_group_with_an_end(name: str) -> None:
+    assert function(name)["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
+    assert function(name)["LoggingConfig"]["LogGroup"] == {"Ref": f"{name}LogGroup"}
+    assert RESOURCES[f"{name}LogGroup"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@every_function
+def test_a_role_names_each_action_and_each_resource(name: str) -> None:
+    for action, resource in allowed(name):
+        assert "*" not in action
+        assert resource not in {'"*"', '["*"]'}
+        assert "Ref" in resource or "GetAtt" in resource or "Sub" in resource
+
+
+@every_function
+def test_a_function_logs_to_its_own_group_and_the_audit_log_only(name: str) -> None:
+    groups = {resource for action, resource in allowed(name) if action == "logs:PutLogEvents"}
+    audit = set() if name == "Authorizer" else {'{"Fn::GetAtt": ["AuditLogGroup", "Arn"]}'}
+    assert groups == {f'{{"Fn::GetAtt": ["{name}LogGroup", "Arn"]}}'} | audit
+
+
+@every_function
+def test_a_function_is_told_of_just_what_its_role_may_touch(name: str) -> None:
+    told = set(function(name)["Environment"]["Variables"]) & SERVICE_OF.keys()
+    services = {"dynamodb", "sqs", "s3", "logs", "events", "secretsmanager"}
+    for variable, (service, resource) in SERVICE_OF.items():
+        reachable = any(action.startswith(f"{service}:") and resource in text for action, text in allowed(name))
+        assert reachable == (variable in told), variable
+    assert {action.partition(":")[0] for action, _ in allowed(name)} <= services
+
+
+@every_function
+def test_the_key_is_allowed_only_when_one_is_given(name: str) -> None:
+    (policy,) = RESOURCES[f"{name}Role"]["Properties"]["Policies"]
+    (conditional,) = [each["Fn::If"] for each in policy["PolicyDocument"]["Statement"] if "Fn::If" in each]
+    condition, statement, otherwise = conditional
+    assert (condition, otherwise) == ("HasKmsKey", {"Ref": "AWS::NoValue"})
+    assert statement["Resource"] == {"Ref": "KmsKeyArn"}
+
+
+@pytest.mark.parametrize("name", ["MessagesApi", "Authorizer"])
+def test_a_function_that_takes_requests_for_mail_cannot_read_a_secret(name: str) -> None:
+    assert not [action for action, _ in allowed(name) if action.startswith("secretsmanager:")]
+
+
+def test_only_accounts_api_creates_secrets() -> None:
+    able = {
+        name
+        for name in FUNCTION_NAMES.values()
+        for action, _ in allowed(name)
+        if action == "secretsmanager:CreateSecret"
+    }
+    assert able == {"AccountsApi"}
+
+
+@every_function
+def test_a_registrations_secret_is_only_read(name: str) -> None:
+    actions = {action for action, resource in allowed(name) if "/registrations/*" in resource}
+    assert actions <= {"secretsmanager:GetSecretValue"}
+
+
+def test_the_authorizer_reads_keys_and_nothing_else() -> None:
+    beyond_logs = {(action, text) for action, text in allowed("Authorizer") if not action.startswith("logs:")}
+    assert beyond_logs == {("dynamodb:GetItem", '{"Fn::GetAtt": ["KeysTable", "Arn"]}')}
+
+
+def test_every_route_wants_a_key_but_the_health_check_and_the_consent_pages() -> None:
+    public = {
+        route["RouteKey"] for route in of_type("AWS::ApiGatewayV2::Route").values() if "AuthorizerId" not in route
+    }
+    assert public == {"GET /health", "GET /connect/{ticket}", "GET /oauth/callback"}
+    guarded = [route for route in of_type("AWS::ApiGatewayV2::Route").values() if route["RouteKey"] not in public]
+    assert all(
+        (route["AuthorizationType"], route["AuthorizerId"]) == ("CUSTOM", {"Ref": "ApiKeyAuthorizer"})
+        for route in guarded
+    )
+
+
+def test_the_access_log_holds_neither_paths_nor_queries() -> None:
+    entry = json.loads(RESOURCES["HttpApiStage"]["Properties"]["AccessLogSettings"]["Format"])
+    assert not {"$context.path", "$context.requestPath", "$context.authorizer.principalId"} & set(entry.values())
+    assert entry["route"] == "$context.routeKey"
+
+
+def test_the_queue_hides_a_batch_six_times_as_long_as_the_worker_may_take() -> None:
+    visibility = RESOURCES["MessageQueue"]["Properties"]["VisibilityTimeout"]
+    assert visibility >= 6 * function("DeliveryWorker")["Timeout"]
+
+
+def test_a_message_that_crashed_five_workers_lies_fourteen_days_on_the_dead_letter_queue() -> None:
+    assert RESOURCES["MessageQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == 5
+    assert RESOURCES["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+def test_one_bad_message_does_not_take_its_neighbours_with_it() -> None:
+    (source,) = of_type("AWS::Lambda::EventSourceMapping").values()
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["BatchSize"] == 10
+
+
+@pytest.mark.parametrize("policy", ["MessageQueuePolicy", "DeadLetterQueuePolicy", "ContentBucketPolicy"])
+def test_nothing_is_taken_or_given_without_tls(policy: str) -> None:
+    denials = [
+        statement
+        for statement in RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny"
+    ]
+    assert [(each["Principal"], each["Condition"]) for each in denials] == [
+        ("*", {"Bool": {"aws:SecureTransport": "false"}})
+    ]
+
+
+@pytest.mark.parametrize("name", of_type("AWS::DynamoDB::Table"))
+def test_a_table_is_paid_by_use_restorable_and_forgets_what_expired(name: str) -> None:
+    table = RESOURCES[name]["Properties"]
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
+@pytest.mark.parametrize(
+    "name", [*of_type("AWS::DynamoDB::Table"), "MessageQueue", "DeadLetterQueue", "ContentBucket", "AuditLogGroup"]
+)
+def test_what_cannot_be_had_again_outlives_the_stack(name: str) -> None:
+    assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == (
+        "RetainExceptOnCreate",
+        "Retain",
+    )
+
+
+@every_function
+def test_somebody_hears_of_a_functions_errors_and_throttles(name: str) -> None:
+    watched = {
+        alarm["MetricName"]
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": f"{name}Function"}}]
+    }
+    assert watched >= {"Errors", "Throttles"}
+
+
+@pytest.mark.parametrize("name", of_type("AWS::CloudWatch::Alarm"))
+def test_an_alarm_says_what_to_do(name: str) -> None:
+    alarm = RESOURCES[name]["Properties"]
+    assert len(alarm["AlarmDescription"].split(". ")) >= 2
+    assert alarm["AlarmActions"]["Fn::If"][0] == "HasAlarmTopic"
+
+
+def test_every_function_is_arm64_on_the_newest_python() -> None:
+    shared = TEMPLATE["Globals"]["Function"]
+    assert (shared["Architectures"], shared["Runtime"]) == (["arm64"], "python3.13")
+
+
+def test_with_snap_start_everything_calls_the_published_version() -> None:
+    callers = json.dumps(RESOURCES)
+    for name in FUNCTION_NAMES.values():
+        alias, itself = {"Ref": f"{name}Function.Alias"}, {"Fn::GetAtt": [f"{name}Function", "Arn"]}
+        either = json.dumps({"Fn::If": ["HasSnapStart", alias, itself]})
+        assert either in callers
+        assert callers.count(json.dumps(itself)) == callers.count(either), (
+            f"{name} is called past its published version"
+        )
+
+
+class NoManagedPolicies:
+    """Tells SAM of no managed policy: the template uses none."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def versions(template: dict[str, Any]) -> set[str]:
+    """Give the logical ids of the function versions that SAM makes of a template."""
+    made = transform(copy.deepcopy(template), {}, NoManagedPolicies())
+    return {name for name, resource in made["Resources"].items() if resource["Type"] == "AWS::Lambda::Version"}
+
+
+def packaged(layer: str) -> dict[str, Any]:
+    """Give the template as `sam package` leaves it, for a layer of this content."""
+    template = copy.deepcopy(TEMPLATE)
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = "s3://bucket/function"
+        elif resource["Type"] == "AWS::Serverless::LayerVersion":
+            resource["Properties"]["ContentUri"] = f"s3://bucket/{layer}"
+    return template
+
+
+def test_a_new_layer_makes_a_new_version_of_every_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    before = versions(packaged("one"))
+    assert len(before) == len(FUNCTION_NAMES)
+    assert versions(packaged("one")) == before
+    assert not versions(packaged("two")) & before
+
+
+def test_the_outputs_name_every_function_and_table() -> None:
+    outputs = TEMPLATE["Outputs"]
+    assert {f"{name}FunctionName" for name in FUNCTION_NAMES.values()} <= outputs.keys()
+    assert {f"{name}Name" for name in of_type("AWS::DynamoDB::Table")} <= outputs.keys()
+
+
+def test_each_function_has_its_folder() -> None:
+    folders = {properties["CodeUri"] for properties in of_type("AWS::Serverless::Function").values()}
+    assert folders == {f"functions/{folder}" for folder in FUNCTIONS}
+    assert all((ROOT / folder / "app.py").is_file() for folder in folders)
