@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -114,13 +113,9 @@ class Delivery:
         recorded: the copy then stays on the queue.
         """
         if job.record is not None and job.message is not None:
-            known, message, job, ready = job.record, job.message, replace(job, record=None), None
-            # The usual first copy spares the read: the intent's condition holds only if the record still is as it was
-            # queued, and shows what stands if it is not. Whatever is in the way is judged below, by what stands.
-            with suppress(_Failed, _Held, RefreshDeferred, ClientRefused):
-                ready = self._prepare(known, message)
-            if ready is not None:
-                return self._call(job, known, message, ready, deadline)
+            at_once = self._at_once(replace(job, record=None), job.record, job.message, deadline)
+            if at_once is not None:
+                return at_once
         record = self.messages.get(job.id)
         if record is None:
             msg = f"There is no record of {job.id}: it was removed after its time."
@@ -137,6 +132,17 @@ class Delivery:
             )
         ready = self._ready(record, message)
         return ready if isinstance(ready, Delivered) else self._call(job, record, message, ready, deadline)
+
+    def _at_once(self, job: Job, known: MessageRecord, message: Message, deadline: float) -> Delivered | None:
+        """Try a new message without reading its record; None if something is in the way, to be judged by what stands.
+
+        The intent's condition holds only if the record still is as it was queued, and shows what stands if it is not.
+        """
+        try:
+            ready = self._prepare(known, message)
+        except (_Failed, _Held, RefreshDeferred, ClientRefused):
+            return None
+        return self._call(job, known, message, ready, deadline)
 
     def _call(self, job: Job, record: MessageRecord, message: Message, ready: _Ready, deadline: float) -> Delivered:
         """Make the call once the mailbox has a slot for it and time is left."""

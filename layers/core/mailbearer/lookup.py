@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 _LONGEST_ADDRESS = 320  # local part, @ and domain; addresses are kept in ASCII
 
 
-def find_account(accounts: AccountStore, named: str) -> Account | None:
+def find_account(accounts: AccountStore, named: str, *, consistent: bool = True) -> Account | None:
     """Find an account by id, or by address if one that is not revoked has it, or only one has.
 
     Raises `InvalidInput` if the address could mean several.
     """
     if is_id("acc_", named):
-        return accounts.get(named)
+        return accounts.get(named, consistent=consistent)
     if "@" not in named or not named.isascii() or len(named) > _LONGEST_ADDRESS:
         return None
     found = accounts.by_address(named.lower())

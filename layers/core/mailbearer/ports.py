@@ -64,8 +64,8 @@ class AccountStore(Protocol):
     def create(self, account: Account) -> bool:
         """Put the account if its id is new; tell whether it was."""
 
-    def get(self, account_id: str) -> Account | None:
-        """Read one account."""
+    def get(self, account_id: str, *, consistent: bool = True) -> Account | None:
+        """Read one account; without `consistent` for half the price, perhaps as it was a moment ago."""
 
     def replace(self, new: Account, *, expected: Account) -> Account:
         """Write `new`, the next revision of `expected`, if the stored revision still is that of `expected`.

@@ -78,10 +78,10 @@ class Rotation:
                     self._count(summary, under_way.pop(future), future)
             else:
                 summary.left = True
-            for future, account_id in under_way.items():
-                # Only what has begun is brought to its end.
-                if not future.cancel():
-                    self._count(summary, account_id, future)
+            # Only what has begun is brought to its end.
+            begun = {future: account_id for future, account_id in under_way.items() if not future.cancel()}
+            for future, account_id in begun.items():
+                self._count(summary, account_id, future)
 
     def _work(self, account_id: str) -> str:
         """Do what one account needs; gives the name of the count."""

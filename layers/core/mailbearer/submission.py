@@ -91,7 +91,12 @@ class Submission:
         and `Unavailable` if the queue did not take it: the same request again then queues it.
         """
         body, key = _checked_body(body, key)
-        message, account = self._read(body, caller)
+        try:
+            message, account = self._read(body, caller, consistent=False)
+            _check_state(account)
+        except MailbearerError:
+            # A no has to hold for the account as it is now. A yes is checked again before the message leaves.
+            message, account = self._read(body, caller)
         try:
             _check_state(account)
         except MailbearerError:
@@ -104,7 +109,7 @@ class Submission:
             self._enqueue(record, message, new=not accepted.replayed)
         if not accepted.replayed:
             self.trail.note("message.accepted", record.id, "accepted", actor=caller.key_id, account=record.account)
-        return accepted
+        return Accepted(_as_accepted(record), replayed=accepted.replayed)
 
     def preview(self, body: object, caller: Caller) -> Preview:
         """Compose a message without storing or sending anything. Raises as `accept` does."""
@@ -250,15 +255,16 @@ class Submission:
     # --- reading ------------------------------------------------------------------------------------------------
 
     def _read(
-        self, body: Mapping[str, Any], caller: Caller, *, known_account: bool = True
+        self, body: Mapping[str, Any], caller: Caller, *, known_account: bool = True, consistent: bool = True
     ) -> tuple[Message, Account | None]:
         """Read a message and settle what depends on its account, with all faults at once.
 
-        With `known_account` an unknown account is a fault; otherwise the message comes back without one.
+        With `known_account` an unknown account is a fault; otherwise the message comes back without one. Without
+        `consistent` the account may be a moment old.
         """
         faults: list[Fault] = []
         message = read_message(body, faults)
-        account = self._resolve(message.account, caller, faults, needed=known_account)
+        account = self._resolve(message.account, caller, faults, needed=known_account, consistent=consistent)
         if message.raw is not None:
             message = self._read_raw(message, faults)
         if account is not None:
@@ -273,7 +279,9 @@ class Submission:
             raise InvalidInput(tuple(faults))
         return message, account
 
-    def _resolve(self, named: str, caller: Caller, faults: list[Fault], *, needed: bool) -> Account | None:
+    def _resolve(
+        self, named: str, caller: Caller, faults: list[Fault], *, needed: bool, consistent: bool
+    ) -> Account | None:
         if not named:
             if any(fault.pointer == "/account" for fault in faults):
                 return None
@@ -281,7 +289,7 @@ class Submission:
                 faults.append(Fault("/account", "account_missing", "Name the account by its id or its address."))
                 return None
             named = next(iter(caller.accounts))
-        found = find_account(self.accounts, named)
+        found = find_account(self.accounts, named, consistent=consistent)
         if caller.accounts and (found is None or not caller.may_use(found.id)):
             msg = "This key is bound to other accounts."
             raise Forbidden(msg)
@@ -347,7 +355,9 @@ class Submission:
     def _first_answer(self, body: Mapping[str, Any], caller: str, key: str) -> Accepted | None:
         """Find what the same request was answered before its account changed."""
         record = self.messages.get(derived_id("msg_", caller, key)) if key else None
-        return Accepted(record, replayed=True) if record and record.request_hash == _hash_request(body) else None
+        if record is None or record.request_hash != _hash_request(body):
+            return None
+        return Accepted(_as_accepted(record), replayed=True)
 
     def _enqueue(self, record: MessageRecord, message: Message, *, new: bool) -> None:
         message = replace(message, message_id=record.message_id, date=record.created_at)
@@ -415,6 +425,24 @@ def _check_state(account: Account | None) -> None:
             f"{account.address} was revoked: connect it again (POST /v1/accounts/{account.id}/consent) before sending."
         )
         raise AccountRevoked(msg)
+
+
+def _as_accepted(record: MessageRecord) -> MessageRecord:
+    """Give the record as it stood when the message was accepted: a replay is the first answer again."""
+    return MessageRecord(
+        id=record.id,
+        account=record.account,
+        caller=record.caller,
+        status=Status.QUEUED,
+        message_id=record.message_id,
+        request_hash=record.request_hash,
+        created_at=record.created_at,
+        updated_at=record.created_at,
+        on_unknown=record.on_unknown,
+        tags=record.tags,
+        metadata=record.metadata,
+        expires_at=record.expires_at,
+    )
 
 
 def _own_address(account: Account) -> Address:

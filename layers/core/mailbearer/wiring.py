@@ -232,11 +232,12 @@ class Wiring:
         """Give the delivery of messages."""
         from mailbearer.delivery import Delivery, MailboxSlots
         from mailbearer.mime import compose
+        from mailbearer.registration_cache import RegistrationCache
 
         return Delivery(
             messages=self.messages,
             accounts=self.accounts,
-            registrations=self.registrations,
+            registrations=RegistrationCache(self.registrations, self.clock),
             lifecycle=self.lifecycle,
             transport=self.transport,
             compose=compose,

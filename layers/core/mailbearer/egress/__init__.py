@@ -8,14 +8,13 @@ import time
 from typing import TYPE_CHECKING
 
 from mailbearer.egress.addresses import check_address, check_host, check_url
-from mailbearer.egress.sockets import TimedSocket, TimedTLSSocket, open_socket, system_resolver, time_left
+from mailbearer.egress.sockets import TimedTLSSocket, open_socket, system_resolver, time_left
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping
 
     from mailbearer.egress.session import GuardedAdapter, GuardedSession
-    from mailbearer.egress.sockets import Resolver
+    from mailbearer.egress.sockets import Resolver, TimedSocket
     from mailbearer.egress.web import Exchanged, Origin, Web
     from mailbearer.ports import Clock
 
@@ -45,9 +44,9 @@ class Egress:
         deadline = time.monotonic() + timeout
         return open_socket(host, port, deadline=deadline, local=self.local, resolve=self._resolve)
 
-    def secure(self, sock: socket.socket, host: str, ca_pem: str) -> TimedTLSSocket:
+    def secure(self, sock: TimedSocket, host: str, ca_pem: str) -> TimedTLSSocket:
         """Put TLS on a connection and verify the certificate for `host`; the deadline goes over. Raises `OSError`."""
-        deadline = sock.deadline if isinstance(sock, TimedSocket) else 0.0
+        deadline = sock.deadline
         sock.settimeout(time_left(deadline))
         secured = self.tls_context(ca_pem).wrap_socket(sock, server_hostname=host)
         if not isinstance(secured, TimedTLSSocket):

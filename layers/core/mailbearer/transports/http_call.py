@@ -6,7 +6,6 @@ import math
 import ssl
 from dataclasses import dataclass, field
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mailbearer.errors import UnsafeEndpoint
@@ -51,6 +50,9 @@ class Answer:
 
     def retry_after(self, now: float) -> float | None:
         """Give the seconds that Retry-After asks for (RFC 9110 section 10.2.3), None if it is missing or unreadable."""
+        # Few answers carry it, and the standard library's mail package takes 20 ms to import.
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415
+
         value = self.headers.get("retry-after", "").strip()
         try:
             seconds = float(value)

@@ -1,0 +1,251 @@
+"""Both sides of sending, joined over fakes, with a queue that behaves as SQS does."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Any
+
+from mailbearer.caller import Caller
+from mailbearer.delivery import Delivered, Delivery, MailboxSlots, Verb
+from mailbearer.envelope import Dropped, Job, read_body
+from mailbearer.errors import InvalidInput, MailbearerError, MalformedBody
+from mailbearer.lifecycle import Lifecycle
+from mailbearer.message import Address, Message, MessageRecord, Outcome, Remedy, Verdict
+from mailbearer.mime import read_raw
+from mailbearer.submission import Submission
+from mailbearer.token import TokenSet, TokenState
+from mailbearer.trail import BufferedTrail
+from tests.contract.nouns import account, registration
+from tests.fakes import (
+    CountedBytes,
+    FakeAccountStore,
+    FakeAuditLog,
+    FakeAuditSpool,
+    FakeClientSecrets,
+    FakeClock,
+    FakeComposer,
+    FakeContentStore,
+    FakeEventBus,
+    FakeMessageQueue,
+    FakeMessageStore,
+    FakeRegistrationStore,
+    FakeTokenVault,
+    ScriptedAuthorizationServer,
+    ScriptedTransport,
+)
+
+if TYPE_CHECKING:
+    from mailbearer.account import Account
+    from mailbearer.ports import TokenAnswer
+    from tests.fakes.faults import Faults
+    from tests.fakes.providers import Scene
+
+APP = Caller(key_id="key_app", scopes=frozenset({"messages:send"}))
+ACCEPTED = Outcome(verdict=Verdict.ACCEPTED, code="ok", provider_id="provider-1")
+LOST = Outcome(verdict=Verdict.UNKNOWN, code="answer_lost", detail="No answer came.")
+
+
+def refusal(remedy: Remedy = Remedy.RETRY, *, retry_after: float | None = None) -> Outcome:
+    """Give the outcome of a call that was certainly not accepted."""
+    return Outcome(
+        verdict=Verdict.NOT_ACCEPTED, code="refused", detail="550 no", remedy=remedy, retry_after=retry_after
+    )
+
+
+class Sending:
+    """A stack with one active mailbox, `ann`, whose token is fresh."""
+
+    def __init__(
+        self,
+        *outcomes: Scene,
+        per_mailbox: int = 1,
+        size_limit: int = 1_000_000,
+        refresh: tuple[TokenAnswer, ...] = (),
+    ) -> None:
+        self.clock = FakeClock()
+        self.random_bytes = CountedBytes()
+        self.messages = FakeMessageStore()
+        self.accounts = FakeAccountStore()
+        self.registrations = FakeRegistrationStore()
+        self.vault = FakeTokenVault()
+        self.client_secrets = FakeClientSecrets()
+        self.queue = FakeMessageQueue()
+        self.content = FakeContentStore()
+        self.events = FakeEventBus()
+        self.log = FakeAuditLog()
+        self.spool = FakeAuditSpool()
+        self.server = ScriptedAuthorizationServer(refresh=refresh)
+        self.transport = ScriptedTransport(outcomes, per_mailbox=per_mailbox, size_limit=size_limit)
+        self.arrivals: list[tuple[float, int, str, str]] = []
+        self._arrived = 0
+        now = self.clock()
+        tokens = TokenSet(
+            access_token="access-1",
+            refresh_token="refresh-1",
+            expires_at=now + 3600,
+            obtained_at=now,
+            scope="mail.send",
+        )
+        self.ann = account(
+            "ann",
+            address="ann@example.org",
+            display_name="Ann",
+            created_at=now,
+            updated_at=now,
+            token=TokenState(fence=1, version="v1", expires_at=tokens.expires_at, due_at=now + 2700),
+        )
+        self.accounts.create(self.ann)
+        self.registrations.create(registration())
+        self.client_secrets.create("google-main", "client-secret")
+        self.vault.open(self.ann.id, tokens, "v1")
+        self.start()
+
+    def start(self) -> None:
+        """Begin with nothing in memory, as a new worker does."""
+        self.trail = BufferedTrail(self.log, self.spool, self.clock, self.random_bytes, actor="worker")
+        self.lifecycle = Lifecycle(
+            accounts=self.accounts,
+            registrations=self.registrations,
+            vault=self.vault,
+            client_secrets=self.client_secrets,
+            server=lambda: self.server,
+            events=self.events,
+            trail=self.trail,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+            sleep=self.clock.advance,
+        )
+        self.submission = Submission(
+            messages=self.messages,
+            accounts=self.accounts,
+            queue=self.queue,
+            content=self.content,
+            compose=FakeComposer(),
+            read_raw=read_raw,
+            trail=self.trail,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+        )
+        self.delivery = Delivery(
+            messages=self.messages,
+            accounts=self.accounts,
+            registrations=self.registrations,
+            lifecycle=self.lifecycle,
+            transport=lambda _: self.transport,
+            compose=FakeComposer(),
+            content=self.content,
+            queue=self.queue,
+            trail=self.trail,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+            slots=MailboxSlots(),
+        )
+
+    def share_faults(self, faults: Faults) -> None:
+        """Let every port have these faults."""
+        for fake in (
+            self.messages,
+            self.accounts,
+            self.registrations,
+            self.vault,
+            self.client_secrets,
+            self.queue,
+            self.content,
+            self.events,
+            self.log,
+            self.spool,
+        ):
+            fake.faults = faults
+
+    # --- accounts and messages --------------------------------------------------------------------------------------
+
+    def change(self, **fields: Any) -> Account:
+        """Change ann's account behind everybody's back."""
+        now = self.accounts.accounts[self.ann.id]
+        return self.accounts.replace(now.changed(**fields), expected=now)
+
+    def body(self, **fields: Any) -> dict[str, Any]:
+        """Give a message as a caller writes it."""
+        return {"account": self.ann.id, "to": "bob@example.net", "subject": "Hi", "text": "Hello"} | fields
+
+    def accept(self, key: str = "", **fields: Any) -> MessageRecord:
+        """Accept a message over HTTP."""
+        return self.submission.accept(self.body(**fields), APP, key).record
+
+    def record(self, message_id: str) -> MessageRecord:
+        """Give a record as it stands."""
+        return self.messages.records[message_id]
+
+    # --- the queue ----------------------------------------------------------------------------------------------------
+
+    def copy(self) -> Job:
+        """Take the newest copy off the queue."""
+        job = read_body(self.queue.queued.pop().body, "sqs-1")
+        assert isinstance(job, Job)
+        return job
+
+    def deliver(self, job: Job, *, seconds: float = 120) -> Delivered:
+        """Deliver a copy with this much time left."""
+        return self.delivery.deliver(job, deadline=self.clock() + seconds)
+
+    def drop(self, body: str) -> None:
+        """Let somebody put a body straight on the queue."""
+        self._arrive(body, 0)
+
+    def work(self, *, visibility: float = 400, most: int = 60) -> list[Delivered]:
+        """Take copies as they come due until none is left.
+
+        One whose worker failed or died comes back after `visibility` seconds, to a new worker.
+        """
+        done: list[Delivered] = []
+        for _ in range(most):
+            for queued in self.queue.queued:
+                self._arrive(queued.body, queued.delay)
+            self.queue.queued.clear()
+            if not self.arrivals:
+                return done
+            due, number, body, sqs_id = heapq.heappop(self.arrivals)
+            self.clock.now = max(self.clock.now, due)
+            try:
+                done.append(self.take_in(body, sqs_id))
+                self.trail.flush()
+            except (MailbearerError, Died):
+                heapq.heappush(self.arrivals, (self.clock() + visibility, number, body, sqs_id))
+                self.start()
+        msg = f"still busy after {most} copies: {done}"
+        raise AssertionError(msg)
+
+    def take_in(self, body: str, sqs_id: str) -> Delivered:
+        """Do what the worker does with one SQS message."""
+        key = f"sqs:{sqs_id}"
+        try:
+            job: Job | Dropped | None = read_body(body, sqs_id)
+            if isinstance(job, Dropped):
+                key = job.key
+                job = self.submission.adopt(job)
+        except (MalformedBody, InvalidInput) as error:
+            self.submission.refuse(body, error, key=key)
+            return Delivered(Verb.FAILED, error.code)
+        return self.deliver(job) if job else Delivered(Verb.FAILED, "account_unusable")
+
+    def _arrive(self, body: str, delay: float) -> None:
+        self._arrived += 1
+        heapq.heappush(self.arrivals, (self.clock() + delay, self._arrived, body, f"sqs-{self._arrived}"))
+
+
+class Died(BaseException):
+    """The process is gone: nothing in it runs any more, no handler of errors either."""
+
+
+def message(**fields: Any) -> Message:
+    """Give a checked message."""
+    values: dict[str, Any] = {
+        "account": "acc_1",
+        "sender": Address("ann@example.org", "Ann"),
+        "to": (Address("bob@example.net"),),
+        "subject": "Hi",
+        "text": "Hello",
+        "message_id": "<one@example.org>",
+        "date": 1_750_000_000.0,
+    }
+    return Message(**(values | fields))

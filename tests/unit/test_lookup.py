@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailbearer.account import AccountState
+from mailbearer.errors import InvalidInput
+from mailbearer.lookup import find_account
+from tests.contract.nouns import account
+from tests.fakes import FakeAccountStore
+
+if TYPE_CHECKING:
+    from mailbearer.account import Account
+
+ANN = account("ann", address="Ann@Example.org")
+
+
+def store(*accounts: Account) -> FakeAccountStore:
+    made = FakeAccountStore()
+    for one in (ANN, *accounts):
+        made.create(one)
+    return made
+
+
+@pytest.mark.parametrize("named", [ANN.id, "ann@example.org", "ANN@EXAMPLE.ORG"])
+def test_an_account_is_found_by_id_and_by_address_in_any_case(named: str) -> None:
+    assert find_account(store(), named) == ANN
+
+
+@pytest.mark.parametrize(
+    "named", ["", "ann", "bob@example.org", "acc_" + "0" * 26, ANN.id.lower(), "acc_1@example.org"]
+)
+def test_what_names_no_account_finds_none(named: str) -> None:
+    assert find_account(store(), named) is None
+
+
+def test_an_address_means_the_account_that_is_not_revoked() -> None:
+    old = account("old", address="ann@example.org", state=AccountState.REVOKED)
+    older = account("older", address="ann@example.org", state=AccountState.REVOKED)
+    assert find_account(store(old, older), "ann@example.org") == ANN
+
+
+def test_an_address_means_a_revoked_account_if_it_is_the_only_one() -> None:
+    gone = account("gone", address="gone@example.org", state=AccountState.REVOKED)
+    assert find_account(store(gone), "gone@example.org") == gone
+
+
+def test_an_address_that_could_mean_two_accounts_is_a_fault() -> None:
+    twin = account("twin", address="ann@example.org", provider="other")
+    with pytest.raises(InvalidInput) as caught:
+        find_account(store(twin), "ann@example.org")
+    assert [(fault.pointer, fault.code) for fault in caught.value.faults] == [("/account", "ambiguous_account")]
