@@ -65,8 +65,8 @@ build: $(VENV)/run.stamp $(VENV_SAM)/build.stamp  ## Build the artefacts for AWS
 	@PATH="$(CURDIR)/$(VENV_SAM)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(VENV_SAM)/bin/sam build
 	@$(FIND_313); $(BIN)/python -m sandbox.artefacts .aws-sam/build $${python313:+--with-bytecode}
 
-bench: $(VENV)/run.stamp  ## Measure what docs/performance.md quotes
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/bench.stamp  ## Measure what docs/performance.md quotes (JSON=file: where the figures go)
+	@$(BIN)/python -m benchmarks $(if $(JSON),--output "$(JSON)")
 
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
@@ -74,6 +74,7 @@ lock: $(VENV)/test.stamp  ## Pin the newest versions that requirements/*.in allo
 	@$(COMPILE) requirements/layer.in --output-file layers/core/requirements.txt
 	@$(COMPILE) requirements/run.in --constraint layers/core/requirements.txt --output-file requirements/run.txt
 	@$(COMPILE) requirements/test.in --constraint requirements/run.txt --output-file requirements/test.txt
+	@$(COMPILE) requirements/bench.in --constraint requirements/test.txt --output-file requirements/bench.txt
 	@$(COMPILE) requirements/build.in --output-file requirements/build.txt
 
 clean:  ## Remove what was built, cached and installed here
@@ -94,6 +95,11 @@ $(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(VENV)/bin/python
 $(VENV)/test.stamp: requirements/test.txt $(VENV)/run.stamp
 	@echo "Installing what requirements/test.txt pins."
 	@$(BIN)/python $(INSTALL) --requirement requirements/test.txt
+	@touch $@
+
+$(VENV)/bench.stamp: requirements/bench.txt $(VENV)/run.stamp
+	@echo "Installing what requirements/bench.txt pins."
+	@$(BIN)/python $(INSTALL) --requirement requirements/bench.txt
 	@touch $@
 
 $(VENV_313)/test.stamp: requirements/test.txt pyproject.toml

@@ -10,21 +10,17 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from sandbox.control.client import Control
+from sandbox.actors import BILLING, ORDERS, SECONDS, SUPPORT, Actors, Mailbox, UnseenError, a_message, see
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
@@ -32,8 +28,6 @@ if TYPE_CHECKING:
     from sandbox.local import LocalWorld
 
 Result = TypeVar("Result")
-SECONDS = 30.0
-"""How long something may take that happens by itself, such as a message coming off the queue."""
 SHORT_LIFE = 4
 """Seconds that the access token lives which is to expire while one watches."""
 AUDITED = {
@@ -44,48 +38,6 @@ AUDITED = {
     "token.refreshed",
     "account.revoked",
 }
-
-
-class UnseenError(Exception):
-    """What a step should have brought about was not seen."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mailbox:
-    """A mailbox of the demonstration; `tenant` is the sandbox's provider, `registration` our name for it."""
-
-    tenant: str
-    registration: str
-    kind: str
-    transport: str
-    address: str
-    name: str
-
-
-ORDERS = Mailbox(
-    tenant="google",
-    registration="google-workspace",
-    kind="google",
-    transport="gmail",
-    address="orders@acme.example",
-    name="Acme Orders",
-)
-BILLING = Mailbox(
-    tenant="microsoft",
-    registration="microsoft-365",
-    kind="microsoft",
-    transport="graph",
-    address="billing@acme.example",
-    name="Acme Billing",
-)
-SUPPORT = Mailbox(
-    tenant="oidc",
-    registration="own-mail-host",
-    kind="oidc",
-    transport="smtp",
-    address="support@acme.example",
-    name="Acme Support",
-)
 # Connected later with a token of seconds, and revoked in the end: the other three stay for whoever looks around.
 NEWS = Mailbox(
     tenant="oidc",
@@ -138,22 +90,16 @@ def show(world: LocalWorld, console: Console) -> bool:
     return worked
 
 
-@dataclass
-class Demo:
+class Demo(Actors):
     """The steps, and what later ones need of earlier ones."""
 
-    world: LocalWorld
-    console: Console
-    accounts: dict[str, str] = field(default_factory=dict)
-    audit: list[dict[str, Any]] = field(default_factory=list)
-    first_mail_after: float = 0.0
-    begun: float = field(default_factory=time.monotonic)
-
-    def __post_init__(self) -> None:
-        """Open the ways to the sandbox and to the API."""
-        self.control = Control(self.world.sandbox["url"])
-        self.api = requests.Session()
-        self.api.headers["Authorization"] = f"Bearer {self.world.api_key}"
+    def __init__(self, world: LocalWorld, console: Console) -> None:
+        """Begin; the time of the first mail counts from here."""
+        super().__init__(world)
+        self.console = console
+        self.audit: list[dict[str, Any]] = []
+        self.begun = time.monotonic()
+        self.first_mail_after = 0.0
 
     @contextmanager
     def working_on(self, text: str) -> Iterator[None]:
@@ -170,27 +116,27 @@ class Demo:
         with ThreadPoolExecutor(len(wake)) as waking:
             for path in wake:
                 waking.submit(self.api.get, f"{self.world.api_url}{path}", timeout=SECONDS)
-            _at_once(self._register, MAILBOXES)
-        listed = self._get("/v1/providers")["data"]
-        _see({each["name"] for each in listed} == {box.registration for box in MAILBOXES}, "not all are listed")
-        _see("secret-of-" not in json.dumps(listed), "the list shows a client secret")
+            _at_once(self.register_provider, MAILBOXES)
+        listed = self.get("/v1/providers")["data"]
+        see({each["name"] for each in listed} == {box.registration for box in MAILBOXES}, "not all are listed")
+        see("secret-of-" not in json.dumps(listed), "the list shows a client secret")
         return ", ".join(f"{each['name']} ({each['transport']})" for each in listed)
 
     def connect(self) -> str:
         """Add each mailbox, walk its consent pages as its owner would, and see it become active."""
-        _at_once(self._connect, MAILBOXES)
+        _at_once(self.connect_mailbox, MAILBOXES)
         granted = {grant["mailbox"] for grant in self.control.tokens() if grant["has_refresh_token"]}
-        _see(granted >= {box.address for box in MAILBOXES}, "a provider gave no refresh token")
+        see(granted >= {box.address for box in MAILBOXES}, "a provider gave no refresh token")
         return ", ".join(box.address for box in MAILBOXES)
 
     def send_over_http(self) -> str:
         """Post a message for each mailbox and see each of them at its mail host."""
-        accepted = _at_once(lambda box: (box, self._post_message(box, f"Hello from {box.name}")), MAILBOXES)
+        accepted = _at_once(lambda box: (box, self.post_message(box, f"Hello from {box.name}")), MAILBOXES)
         for mailbox, message in accepted:
-            (mail,) = self._see_mail(message_id=message["message_id"])
+            mail = self.see_mail(message_id=message["message_id"])
             self.first_mail_after = self.first_mail_after or time.monotonic() - self.begun
-            _see(mail["mailbox"] == mailbox.address, f"{mailbox.address}'s message went through {mail['mailbox']}")
-            self._see_sent(message["id"])
+            see(mail["mailbox"] == mailbox.address, f"{mailbox.address}'s message went through {mail['mailbox']}")
+            self.see_sent(message["id"])
         return f"{len(accepted)} messages captured at Gmail, Graph and SMTP"
 
     def send_over_queue(self) -> str:
@@ -220,8 +166,8 @@ class Demo:
             Entries=[{"Source": "shop", "DetailType": "mail", "Detail": json.dumps(bodies["eventbridge"])}]
         )
         for way, body in bodies.items():
-            (mail,) = self._see_mail(rcpt_to=body["to"])
-            _see(mail["mailbox"] == body["account"], f"the message that came {way} went through {mail['mailbox']}")
+            mail = self.see_mail(rcpt_to=body["to"])
+            see(mail["mailbox"] == body["account"], f"the message that came {way} went through {mail['mailbox']}")
         return ", ".join(f"{way} through {body['account']}" for way, body in bodies.items())
 
     def expire_and_refresh(self) -> str:
@@ -230,41 +176,39 @@ class Demo:
         life = self.control.settings()[NEWS.tenant]["access_token_ttl"]
         self.control.change_settings(NEWS.tenant, access_token_ttl=SHORT_LIFE)
         try:
-            self._connect(NEWS)
+            self.connect_mailbox(NEWS)
         finally:
             self.control.change_settings(NEWS.tenant, access_token_ttl=life)
-        self._until("the token's end", lambda: self._grant(NEWS)["access_expires_in"] <= 0)
-        generation = self._grant(NEWS)["refreshes"]
+        self.until("the token's end", lambda: self.grant(NEWS)["access_expires_in"] <= 0)
+        generation = self.grant(NEWS)["refreshes"]
 
         answer = self.world.engine.client("lambda").invoke(
             FunctionName=self.world.stack.outputs["TokenRotatorFunctionName"],
             Payload=json.dumps({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}),
         )
-        _see("FunctionError" not in answer, f"the token rotator failed: {answer['Payload'].read()[:500]!r}")
-        grant = self._grant(NEWS)
-        _see(grant["refreshes"] == generation + 1, "the provider was not asked for a new token")
-        _see(grant["access_expires_in"] > SHORT_LIFE, "the new token is no better than the old one")
+        see("FunctionError" not in answer, f"the token rotator failed: {answer['Payload'].read()[:500]!r}")
+        grant = self.grant(NEWS)
+        see(grant["refreshes"] == generation + 1, "the provider was not asked for a new token")
+        see(grant["access_expires_in"] > SHORT_LIFE, "the new token is no better than the old one")
 
-        message = self._post_message(NEWS, "Sent with the refreshed token")
-        self._see_sent(message["id"])
-        self._see_mail(message_id=message["message_id"])
-        _see(self._grant(NEWS)["refreshes"] == generation + 1, "the sender had to refresh for itself")
+        message = self.post_message(NEWS, "Sent with the refreshed token")
+        self.see_sent(message["id"])
+        self.see_mail(message_id=message["message_id"])
+        see(self.grant(NEWS)["refreshes"] == generation + 1, "the sender had to refresh for itself")
         good_for = f"{grant['access_expires_in']:.0f} s"
         return f"{NEWS.address}: expired after {SHORT_LIFE} s, refreshed once, good for {good_for}, and used"
 
     def revoke(self) -> str:
         """Revoke a mailbox and see its grant gone at the provider, and its next message refused."""
-        self._operate("accounts", "revoke", NEWS.address, "--yes")
-        _see(self._grant(NEWS)["revoked"], "the provider still honours the grant")
+        self.operate("accounts", "revoke", NEWS.address, "--yes")
+        see(self.grant(NEWS)["revoked"], "the provider still honours the grant")
         answer = self.api.post(
-            f"{self.world.api_url}/v1/messages", json=_message(NEWS, "This must not go out"), timeout=SECONDS
+            f"{self.world.api_url}/v1/messages", json=a_message(NEWS, "This must not go out"), timeout=SECONDS
         )
         problem = answer.json()
-        _see(answer.status_code >= HTTPStatus.BAD_REQUEST, f"the send was answered {answer.status_code}")
-        _see(
-            answer.headers["Content-Type"].startswith("application/problem+json"), "the refusal is no problem document"
-        )
-        _see(not [mail for mail in self.control.mail(mailbox=NEWS.address) if "must not" in str(mail)], "it went out")
+        see(answer.status_code >= HTTPStatus.BAD_REQUEST, f"the send was answered {answer.status_code}")
+        see(answer.headers["Content-Type"].startswith("application/problem+json"), "the refusal is no problem document")
+        see(not [mail for mail in self.control.mail(mailbox=NEWS.address) if "must not" in str(mail)], "it went out")
         return f"{answer.status_code} {problem['code']}: {problem['detail']}"
 
     def read_audit(self) -> str:
@@ -277,9 +221,9 @@ class Demo:
         ]
         self.audit = sorted((json.loads(line) for line in lines), key=lambda event: str(event["at"]))
         missing = AUDITED - {event["action"] for event in self.audit}
-        _see(not missing, f"no event of {', '.join(sorted(missing))}")
+        see(not missing, f"no event of {', '.join(sorted(missing))}")
         leaked = [secret for secret in self.control.secrets() if any(secret in line for line in lines)]
-        _see(not leaked, "a token, code or client secret stands in the audit log")
+        see(not leaked, "a token, code or client secret stands in the audit log")
         return f"{len(self.audit)} events, without a token in them"
 
     def audit_table(self) -> Table:
@@ -293,135 +237,7 @@ class Demo:
             table.add_row(*(escape(str(text)) for text in shown))
         return table
 
-    # --- what the steps are made of ---------------------------------------------------------------------------------
-
-    def _provider_options(self, mailbox: Mailbox) -> tuple[str, ...]:
-        tenant, smtp = self.world.sandbox["tenants"][mailbox.tenant], self.world.sandbox["smtp"]
-        if mailbox.transport == "smtp":
-            return (
-                *("--issuer", tenant["issuer"], "--scope", "openid", "--scope", "email"),
-                *("--scope", "offline_access", "--scope", "smtp"),
-                *("--smtp-host", smtp["host"], "--smtp-port", str(smtp["port"]), "--smtp-security", "starttls"),
-                *("--ca-file", smtp["ca_file"]),
-            )
-        return (
-            *("--issuer", tenant["issuer"], "--authorize-url", tenant["authorize_url"]),
-            *("--token-url", tenant["token_url"], "--revoke-url", tenant["revoke_url"]),
-            *("--api-base-url", tenant["api_base_url"]),
-        )
-
-    def _register(self, mailbox: Mailbox) -> None:
-        client_id, client_secret = f"mailbearer-at-{mailbox.tenant}", f"secret-of-{mailbox.tenant}"
-        self.control.register_client(
-            mailbox.tenant, client_id, client_secret, redirect_uris=[f"{self.world.api_url}/oauth/callback"]
-        )
-        self._operate(
-            *("providers", "add", mailbox.registration, "--kind", mailbox.kind),
-            *("--client-id", client_id, "--client-secret-stdin", "--transport", mailbox.transport),
-            *self._provider_options(mailbox),
-            stdin=client_secret,
-        )
-
-    def _connect(self, mailbox: Mailbox) -> None:
-        self.control.add_mailbox(mailbox.tenant, mailbox.address, name=mailbox.name)
-        added = json.loads(
-            self._operate(
-                *("accounts", "add", mailbox.address, "--provider", mailbox.registration),
-                *("--display-name", mailbox.name, "--json"),
-            ).stdout
-        )
-        page = requests.get(added["consent_url"], timeout=SECONDS)
-        page.raise_for_status()
-        sign_in = way_on(page.text, to=self.world.sandbox["tenants"][mailbox.tenant]["authorize_url"])
-        callback = self.control.consent(sign_in, mailbox=mailbox.address)
-        result = requests.get(callback.url, timeout=SECONDS)
-        result.raise_for_status()
-        self.accounts[mailbox.address] = added["id"]
-        status = self._get(f"/v1/accounts/{added['id']}")["status"]
-        _see(status == "active", f"{mailbox.address} is {status} after its owner consented")
-
-    def _post_message(self, mailbox: Mailbox, subject: str) -> dict[str, Any]:
-        answer = self.api.post(f"{self.world.api_url}/v1/messages", json=_message(mailbox, subject), timeout=SECONDS)
-        _see(answer.status_code == HTTPStatus.ACCEPTED, f"{mailbox.address}: {answer.status_code} {answer.text[:500]}")
-        message: dict[str, Any] = answer.json()
-        return message
-
-    def _see_sent(self, message_id: str) -> None:
-        def settled() -> bool:
-            message = self._get(f"/v1/messages/{message_id}")
-            _see(
-                message["status"] not in {"failed", "unknown", "held"},
-                f"{message_id} is {message['status']}: {message}",
-            )
-            return bool(message["status"] == "sent")
-
-        self._until(f"{message_id} sent", settled)
-
-    def _see_mail(self, **filters: str | int) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.control.wait_for_mail(seconds=SECONDS, **filters)
-        _see(len(found) == 1, f"{len(found)} mails for {filters}")
-        return found
-
-    def _grant(self, mailbox: Mailbox) -> dict[str, Any]:
-        return next(grant for grant in self.control.tokens() if grant["mailbox"] == mailbox.address)
-
-    def _get(self, path: str) -> dict[str, Any]:
-        answer = self.api.get(f"{self.world.api_url}{path}", timeout=SECONDS)
-        _see(answer.ok, f"GET {path}: {answer.status_code} {answer.text[:500]}")
-        body: dict[str, Any] = answer.json()
-        return body
-
-    def _operate(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        done = self.world.operate(*arguments, stdin=stdin)
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
-        _see(done.returncode == 0, f"mailbearer {' '.join(arguments[:3])}: {' '.join(said)}")
-        return done
-
-    def _until(self, what: str, seen: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + SECONDS
-        while not seen():
-            if time.monotonic() > deadline:
-                raise UnseenError(f"{what} was not seen within {SECONDS:.0f} s")
-            time.sleep(0.1)
-
 
 def _at_once(work: Callable[[Mailbox], Result], mailboxes: Sequence[Mailbox]) -> list[Result]:
     with ThreadPoolExecutor(len(mailboxes)) as pool:
         return list(pool.map(work, mailboxes))
-
-
-def way_on(page: str, *, to: str) -> str:
-    """Find the address behind the consent page's one button, which must lead to the provider's sign-in page."""
-    reader = _Addresses()
-    reader.feed(page)
-    found = [address for address in reader.addresses if address.partition("?")[0] == to]
-    _see(len(found) == 1, f"the consent page has {len(found)} ways to {to}")
-    return found[0]
-
-
-class _Addresses(HTMLParser):
-    """Collects where a page's links lead."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.addresses: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag == "a" and given.get("href"):
-            self.addresses.append(str(given["href"]))
-
-
-def _message(mailbox: Mailbox, subject: str) -> dict[str, Any]:
-    return {
-        "account": mailbox.address,
-        "to": "Carla Customer <carla@customer.example>",
-        "subject": subject,
-        "text": f"This is {mailbox.name}. Nothing of this left your machine.",
-        "html": f"<p>This is <b>{mailbox.name}</b>. Nothing of this left your machine.</p>",
-    }
-
-
-def _see(truth: object, otherwise: str) -> None:
-    if not truth:
-        raise UnseenError(otherwise)

@@ -93,7 +93,12 @@ def installed_packages(root: Path, cache: Path) -> Path:
             raise PackageError(f"pip could not install the layer's packages:\n{install.stderr.strip()}")
         shutil.rmtree(target / "bin", ignore_errors=True)
         _compile(target)
-        target.rename(done)  # whole or not at all
+        try:
+            target.rename(done)  # whole or not at all
+        except OSError:
+            if not done.is_dir():
+                raise
+            # Another process has just done the same.
     return done
 
 

@@ -97,7 +97,7 @@ class FakeAccountStore:
             self.accounts[account.id] = account
             return True
 
-    def get(self, account_id: str) -> Account | None:
+    def get(self, account_id: str, *, consistent: bool = True) -> Account | None:  # noqa: ARG002 - never lags
         with self.faults.around("get"), self._lock:
             return self.accounts.get(account_id)
 

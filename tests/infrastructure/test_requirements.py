@@ -14,6 +14,7 @@ COMPILED = {
     "layer": ROOT / "layers/core/requirements.txt",
     "run": ROOT / "requirements/run.txt",
     "test": ROOT / "requirements/test.txt",
+    "bench": ROOT / "requirements/bench.txt",
     "build": ROOT / "requirements/build.txt",
 }
 
