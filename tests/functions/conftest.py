@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.loaders import Loader
+from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
+
+from sandbox.world import World
+from tests.functions.deployment import ACCOUNT
+from tests.functions.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Give the providers: real servers on loopback."""
+    with World(directory=tmp_path_factory.mktemp("functions-world")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def deployed(world: World) -> Iterator[Stack]:
+    """Give the stack of template.yaml on moto."""
+    stack = Stack(world)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("MOTO_ACCOUNT_ID", ACCOUNT)
+        # moto checks a condition and writes in two steps that threads can come between; AWS does it in one.
+        one_at_a_time = threading.Lock()
+        answer = BotocoreStubber.__call__
+
+        def watched(stubber: BotocoreStubber, event_name: str, request: Any, **named: Any) -> Any:
+            with one_at_a_time:
+                stack.watch(event_name, request)
+                return answer(stubber, event_name, request, **named)
+
+        patch.setattr(BotocoreStubber, "__call__", watched)
+        # Every process of ours makes a session of its own; the models of AWS's services are the same for all.
+        models: dict[Any, Any] = {}
+        begin = Loader.__init__
+
+        def begin_with_models(loader: Loader, *arguments: Any, **named: Any) -> None:
+            begin(loader, *arguments, **named)
+            vars(loader)["_cache"] = models
+
+        patch.setattr(Loader, "__init__", begin_with_models)
+        with mock_aws():
+            stack.create()
+            yield stack
+            stack.restart()
+
+
+@pytest.fixture
+def stack(deployed: Stack) -> Stack:
+    """Give the stack, empty but for one key and one registration."""
+    deployed.fresh()
+    return deployed

@@ -1,0 +1,198 @@
+"""What template.yaml describes, made on moto: tables, queues, bucket, log groups, bus, environments and roles."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import boto3
+
+from mailbearer.aws.clients import Clients
+from mailbearer.caller import ApiKey, hash_secret
+from mailbearer.config import read_settings
+from mailbearer.providers import register
+from mailbearer.wiring import Wiring
+from sandbox.deploy import load_template
+
+if TYPE_CHECKING:
+    from sandbox.world import World
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION, ACCOUNT = "eu-central-1", "123456789012"
+API_URL = "https://api.example"
+REGISTRATION, CLIENT_SECRET = "google-main", "the-client-secret-of-google-main"
+KEY_ID, KEY_SECRET = "key_01JD0000000000000000000000", "5e" * 32
+FOLDERS = {
+    "messages_api": "MessagesApi",
+    "accounts_api": "AccountsApi",
+    "delivery_worker": "DeliveryWorker",
+    "token_rotator": "TokenRotator",
+    "authorizer": "Authorizer",
+}
+_SERVICES = {"cloudwatch-logs": "logs", "eventbridge": "events", "secrets-manager": "secretsmanager"}
+_LONGEST_KEY = 2048
+_ACTIONS = {"s3:ListObjectsV2": "s3:ListBucket"}
+
+
+@dataclass
+class Deployment:
+    """The stack's resources, and the role of the function that is running."""
+
+    world: World
+    template: dict[str, Any] = field(default_factory=lambda: load_template(ROOT / "template.yaml"))
+    names: dict[str, str] = field(default_factory=dict)
+    denied: list[str] = field(default_factory=list)
+    running: str = ""
+
+    # --- the template -------------------------------------------------------------------------------------------------
+
+    def create(self) -> None:
+        """Make what the template describes, as far as moto has it, then the key and the registration."""
+        self.clients = Clients(lambda: boto3.Session("testing", "testing", region_name=REGION))
+        for name, resource in self.template["Resources"].items():
+            make = getattr(self, f"_make_{resource['Type'].replace('::', '_').lower()}", None)
+            if make:
+                make(name, resource.get("Properties", {}))
+        self.wiring = Wiring(
+            read_settings(self.environment("accounts_api") | self.environment("authorizer")), clients=self.clients
+        )
+        key = ApiKey(
+            id=KEY_ID, name="test", secret_hash=hash_secret(KEY_SECRET), scopes=frozenset({"admin"}), created_at=1
+        )
+        self.wiring.keys.create(key)
+        tenant = self.world.tenants["google"]
+        self.wiring.registrations.create(
+            register(
+                "google",
+                name=REGISTRATION,
+                client_id="client-1",
+                now=1,
+                issuer=tenant.issuer,
+                authorize_url=tenant.authorize_url,
+                token_url=tenant.token_url,
+                revoke_url=tenant.revoke_url,
+                userinfo_url=tenant.userinfo_url,
+                api_base_url=tenant.api_base_url or "",
+                local=True,
+            )
+        )
+        self.wiring.client_secrets.create(REGISTRATION, CLIENT_SECRET)
+
+    def _make_aws_dynamodb_table(self, name: str, properties: dict[str, Any]) -> None:
+        wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+        table = {each: properties[each] for each in wanted if each in properties}
+        self.names[name] = f"mailbearer-{name}"
+        self.clients.dynamodb.create_table(TableName=self.names[name], **table)
+
+    def _make_aws_sqs_queue(self, name: str, properties: dict[str, Any]) -> None:
+        queue = self.resolve(properties["QueueName"])
+        self.names[name] = self.clients.sqs.create_queue(QueueName=queue)["QueueUrl"]
+
+    def _make_aws_s3_bucket(self, name: str, properties: dict[str, Any]) -> None:
+        del properties
+        self.names[name] = "mailbearer-content"
+        self.clients.s3.create_bucket(
+            Bucket=self.names[name], CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+
+    def _make_aws_logs_loggroup(self, name: str, properties: dict[str, Any]) -> None:
+        self.names[name] = self.resolve(properties["LogGroupName"])
+        self.clients.logs.create_log_group(logGroupName=self.names[name])
+
+    def _make_aws_events_eventbus(self, name: str, properties: dict[str, Any]) -> None:
+        self.names[name] = self.resolve(properties["Name"])
+        self.clients.events.create_event_bus(Name=self.names[name])
+
+    def environment(self, folder: str) -> dict[str, str]:
+        """Give a function's environment as the template has it."""
+        own = self.template["Resources"][f"{FOLDERS[folder]}Function"]["Properties"]["Environment"]["Variables"]
+        everybodys = self.template["Globals"]["Function"]["Environment"]["Variables"]
+        return {name: self.resolve(value) for name, value in (everybodys | own).items()}
+
+    def resolve(self, value: Any) -> str:
+        """Work out a text of the template: Ref, Sub, GetAtt Arn, and If, of which every condition but one is false."""
+        if isinstance(value, dict):
+            ((function, argument),) = value.items()
+            if function == "Ref":
+                return self._named(argument)
+            if function == "Fn::GetAtt":
+                return self._arn(argument[0])
+            if function == "Fn::If":
+                return self.resolve(argument[1] if argument[0] == "HasPublicUrl" else argument[2])
+            text = argument
+            for name in {part.partition("}")[0] for part in text.split("${")[1:]}:
+                text = text.replace(
+                    f"${{{name}}}", self._arn(name[:-4]) if name.endswith(".Arn") else self._named(name)
+                )
+            return str(text)
+        return str(value)
+
+    def _named(self, name: str) -> str:
+        fixed = {
+            "Stage": "test",
+            "LocalStage": "true",
+            "PublicUrl": API_URL,
+            "KmsKeyArn": "",
+            "LogLevel": "INFO",
+            "AWS::Partition": "aws",
+            "AWS::Region": REGION,
+            "AWS::AccountId": ACCOUNT,
+        }
+        return fixed[name] if name in fixed else self.names[name]
+
+    def _arn(self, name: str) -> str:
+        kind, named = self.template["Resources"][name]["Type"], self.names[name]
+        return {
+            "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{named}",
+            "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{named.rpartition('/')[2]}",
+            "AWS::S3::Bucket": f"arn:aws:s3:::{named}",
+            "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{named}",
+            "AWS::Events::EventBus": f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{named}",
+        }[kind]
+
+    # --- the role -----------------------------------------------------------------------------------------------------
+
+    def watch(self, name: str, sent: Any) -> None:
+        """Note a call that the role of the running function does not allow."""
+        if not self.running:
+            return
+        _, service, operation = name.split(".")
+        service = _SERVICES.get(service, service)
+        action = f"{service}:{operation}"
+        action = _ACTIONS.get(action, action)
+        resource = self._resource_of(service, sent)
+        (policy,) = self.template["Resources"][f"{FOLDERS[self.running]}Role"]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if "Fn::If" in statement or action not in statement["Action"]:
+                continue
+            allowed = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+            if any(fnmatch.fnmatchcase(resource, self.resolve(each)) for each in allowed):
+                return
+        self.denied.append(f"{self.running}: {action} on {resource}")
+
+    def _resource_of(self, service: str, sent: Any) -> str:
+        if service == "s3":
+            bucket, _, key = unquote(urlsplit(sent.url).path).strip("/").partition("/")
+            if not urlsplit(sent.url).hostname.startswith("s3."):
+                bucket, key = urlsplit(sent.url).hostname.partition(".")[0], f"{bucket}/{key}".strip("/")
+            return f"arn:aws:s3:::{bucket}/{key}".rstrip("/")
+        text = sent.body.decode() if isinstance(sent.body, bytes) else sent.body
+        body = json.loads(text) if text.startswith("{") else dict(parse_qsl(text))
+        if service == "dynamodb":
+            # DynamoDB takes keys of up to 2048 bytes and calls a longer one a mistake; moto takes any.
+            assert all(len(each["S"].encode()) <= _LONGEST_KEY for each in body.get("Key", {}).values())
+            table = body.get("TableName") or next(iter(body["RequestItems"]))
+            index = f"/index/{body['IndexName']}" if "IndexName" in body else ""
+            return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}{index}"
+        if service == "sqs":
+            return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{body['QueueUrl'].rpartition('/')[2]}"
+        if service == "secretsmanager":
+            return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{body.get('SecretId') or body['Name']}"
+        if service == "logs":
+            return f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{body['logGroupName']}"
+        assert service == "events", service
+        return f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{body['Entries'][0]['EventBusName']}"
