@@ -127,7 +127,7 @@ def pause(request: Request) -> Response:
 def resume(request: Request) -> Response:
     """Let a paused mailbox send again, what waited first."""
     account = wiring().directory.resume(_account(request), request.known_caller)
-    return Response(200, account_resource(account) | {"drained": wiring().submission.drain(account)})
+    return Response(200, account_resource(account) | {"drained": wiring().resubmission.drain(account)})
 
 
 def health(request: Request) -> Response:
@@ -159,7 +159,7 @@ def callback(request: Request) -> Response:
         connected = wiring().consent.finish(request.query)
     except ConsentRefused as error:
         return Response(error.status, pages.refused_page(error.detail), pages.page_headers())
-    wiring().submission.drain(connected.account)
+    wiring().resubmission.drain(connected.account)
     return Response(200, pages.connected_page(connected.account, connected.missing), pages.page_headers())
 
 

@@ -108,14 +108,14 @@ def list_messages(request: Request) -> Response:
 
 def cancel(request: Request) -> Response:
     """Cancel a message that has not begun to be sent."""
-    canceled = wiring().submission.cancel(_visible(request))
+    canceled = wiring().resubmission.cancel(_visible(request))
     wiring().trail.note("message.canceled", canceled.id, "canceled", actor=request.known_caller.key_id)
     return Response(200, message_resource(canceled))
 
 
 def retry(request: Request) -> Response:
     """Queue a failed, unknown or held message again."""
-    again = wiring().submission.retry(_visible(request))
+    again = wiring().resubmission.retry(_visible(request))
     wiring().trail.note("message.retried", again.id, "queued", actor=request.known_caller.key_id)
     return Response(202, message_resource(again))
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from samtranslator.translator.transform import transform
 
+from mailbearer.revocation import LONGEST_IN_FLIGHT
 from sandbox.deploy import load_template
 from sandbox.local import FUNCTIONS
 
@@ -262,3 +263,7 @@ def test_each_function_has_its_folder() -> None:
     folders = {properties["CodeUri"] for properties in of_type("AWS::Serverless::Function").values()}
     assert folders == {f"functions/{folder}" for folder in FUNCTIONS}
     assert all((ROOT / folder / "app.py").is_file() for folder in folders)
+
+
+def test_a_revocation_answers_with_the_time_for_which_a_worker_may_still_be_at_it() -> None:
+    assert RESOURCES["DeliveryWorkerFunction"]["Properties"]["Timeout"] == LONGEST_IN_FLIGHT

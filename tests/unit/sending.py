@@ -12,6 +12,7 @@ from mailbearer.errors import InvalidInput, MailbearerError, MalformedBody
 from mailbearer.lifecycle import Lifecycle
 from mailbearer.message import Address, Message, MessageRecord, Outcome, Remedy, Verdict
 from mailbearer.mime import read_raw
+from mailbearer.resubmission import Resubmission
 from mailbearer.submission import Submission
 from mailbearer.token import TokenSet, TokenState
 from mailbearer.trail import BufferedTrail
@@ -125,6 +126,14 @@ class Sending:
             trail=self.trail,
             clock=self.clock,
             random_bytes=self.random_bytes,
+        )
+        self.resubmission = Resubmission(
+            messages=self.messages,
+            accounts=self.accounts,
+            queue=self.queue,
+            content=self.content,
+            trail=self.trail,
+            clock=self.clock,
         )
         self.delivery = Delivery(
             messages=self.messages,

@@ -235,10 +235,10 @@ def test_held_mail_goes_out_once_wherever_the_draining_is_cut_off(
         active = sending.change(state=AccountState.ACTIVE)
         doom.arm(at)
         try:
-            sending.submission.drain(active)
+            sending.resubmission.drain(active)
         except (Died, Unavailable):
             sending.start()
-            sending.submission.drain(active)
+            sending.resubmission.drain(active)
         doom.disarm()
         sending.work()
         assert the_record(sending).status is Status.SENT, doom.struck
@@ -260,10 +260,10 @@ def test_a_failed_message_is_retried_once_wherever_the_retry_is_cut_off(
         sending.work()
         doom.arm(at)
         try:
-            sending.submission.retry(the_record(sending))
+            sending.resubmission.retry(the_record(sending))
         except (Died, Unavailable):
             sending.start()
-            sending.submission.retry(the_record(sending))
+            sending.resubmission.retry(the_record(sending))
         doom.disarm()
         sending.work()
         assert the_record(sending).status is Status.SENT, doom.struck

@@ -183,7 +183,7 @@ def test_mail_of_a_mailbox_that_cannot_send_is_held_and_drained(state: AccountSt
     assert sending.record(message_id).status is Status.HELD
     assert message_id in sending.content.bodies
     active = sending.change(state=AccountState.ACTIVE)
-    assert sending.submission.drain(active) == 1
+    assert sending.resubmission.drain(active) == 1
     assert [done.verb for done in sending.work()] == [Verb.SENT]
     assert sending.content.bodies == {}
 
@@ -212,7 +212,7 @@ def test_a_mailbox_made_active_while_its_message_was_being_held_sends_it() -> No
     sending.change(state=AccountState.PAUSED)
 
     def resume() -> None:
-        assert sending.submission.drain(sending.change(state=AccountState.ACTIVE)) == 0
+        assert sending.resubmission.drain(sending.change(state=AccountState.ACTIVE)) == 0
 
     sending.messages.faults.before("replace", resume)
     assert [done.verb for done in sending.work()] == [Verb.HELD, Verb.SENT]
@@ -293,7 +293,7 @@ def test_a_copy_of_a_settled_message_does_nothing_but_say_so(status: Status) -> 
 def test_a_message_canceled_while_queued_is_never_sent() -> None:
     sending = Sending()
     record = sending.accept()
-    sending.submission.cancel(record)
+    sending.resubmission.cancel(record)
     assert sending.work() == [Delivered(Verb.DONE_BEFORE, "canceled")]
     assert sending.transport.calls == []
 
@@ -301,7 +301,7 @@ def test_a_message_canceled_while_queued_is_never_sent() -> None:
 def test_a_message_canceled_just_before_the_intent_is_never_sent() -> None:
     sending = Sending()
     record = sending.accept()
-    sending.messages.faults.before("replace", lambda: sending.submission.cancel(record))
+    sending.messages.faults.before("replace", lambda: sending.resubmission.cancel(record))
     assert sending.work() == [Delivered(Verb.DONE_BEFORE, "canceled")]
     assert sending.transport.calls == []
 
@@ -473,7 +473,7 @@ def test_a_late_answer_does_not_touch_what_the_caller_decided_meanwhile() -> Non
     def slow() -> Outcome:
         sending.clock.advance(26)
         sending.deliver(job)
-        sending.submission.retry(sending.record(message_id))
+        sending.resubmission.retry(sending.record(message_id))
         return refusal(Remedy.NONE)
 
     sending.transport.script.append(slow)

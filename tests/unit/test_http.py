@@ -9,7 +9,6 @@ import pytest
 from mailbearer.caller import Caller
 from mailbearer.errors import (
     AuditUnavailable,
-    BodyTooLarge,
     Conflict,
     ConsentRefused,
     Fault,
@@ -221,7 +220,6 @@ def test_any_other_limit_is_a_fault(text: str) -> None:
         (Conflict("x"), 409, "conflict"),
         (IdempotencyConflict("x"), 409, "idempotency_conflict"),
         (UnknownAccount("x"), 409, "unknown_account"),
-        (BodyTooLarge("x"), 413, "message_too_large"),
         (InvalidInput((Fault("/to", "c", "d"),)), 422, "invalid_request"),
         (Unavailable("x"), 503, "temporarily_unavailable"),
         (AuditUnavailable("x"), 503, "audit_unavailable"),

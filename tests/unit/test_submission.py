@@ -444,7 +444,7 @@ def test_a_message_that_failed_for_want_of_a_mailbox_is_sent_by_retry_once_there
     sending.work()
     sending.accounts.create(sending.ann)
     (record,) = sending.messages.records.values()
-    again = sending.submission.retry(record)
+    again = sending.resubmission.retry(record)
     assert again.account == sending.ann.id
     assert [done.verb for done in sending.work()] == [Verb.SENT]
     assert sending.transport.calls[0].outgoing.mail_from == "ann@example.org"
@@ -559,7 +559,7 @@ def standing(sending: Sending, status: Status, **fields: Any) -> MessageRecord:
 @pytest.mark.parametrize("status", [Status.FAILED, Status.UNKNOWN, Status.HELD])
 def test_a_message_that_stands_still_can_be_retried(status: Status) -> None:
     sending = Sending(ACCEPTED)
-    again = sending.submission.retry(standing(sending, status))
+    again = sending.resubmission.retry(standing(sending, status))
     assert (again.status, again.attempt, again.problem_code) == (Status.QUEUED, 1, "")
     assert [done.verb for done in sending.work()] == [Verb.SENT]
     assert sending.record(again.id).attempt == 2
@@ -569,7 +569,7 @@ def test_a_message_that_stands_still_can_be_retried(status: Status) -> None:
 def test_no_other_message_can_be_retried(status: Status) -> None:
     sending = Sending()
     with pytest.raises(Conflict, match=status):
-        sending.submission.retry(standing(sending, status, parked=False))
+        sending.resubmission.retry(standing(sending, status, parked=False))
 
 
 def test_a_retry_needs_the_content() -> None:
@@ -577,9 +577,9 @@ def test_a_retry_needs_the_content() -> None:
     record = standing(sending, Status.FAILED)
     sending.content.bodies.clear()
     with pytest.raises(Conflict, match="content"):
-        sending.submission.retry(record)
+        sending.resubmission.retry(record)
     with pytest.raises(Conflict, match="content"):
-        sending.submission.retry(replace(record, parked=False))
+        sending.resubmission.retry(replace(record, parked=False))
 
 
 def test_a_retry_needs_a_mailbox() -> None:
@@ -587,10 +587,10 @@ def test_a_retry_needs_a_mailbox() -> None:
     record = standing(sending, Status.FAILED)
     sending.change(state=AccountState.REVOKED)
     with pytest.raises(AccountRevoked):
-        sending.submission.retry(record)
+        sending.resubmission.retry(record)
     sending.accounts.accounts.clear()
     with pytest.raises(Conflict):
-        sending.submission.retry(record)
+        sending.resubmission.retry(record)
     assert sending.record(record.id) == record
 
 
@@ -599,7 +599,7 @@ def test_a_retry_of_a_record_that_has_changed_is_a_conflict() -> None:
     record = standing(sending, Status.FAILED)
     sending.messages.records[record.id] = replace(record, status=Status.CANCELED)
     with pytest.raises(Conflict, match="changed"):
-        sending.submission.retry(record)
+        sending.resubmission.retry(record)
     assert not sending.queue.queued
 
 
@@ -608,15 +608,15 @@ def test_a_retry_that_the_queue_did_not_take_can_be_made_again() -> None:
     record = standing(sending, Status.FAILED)
     sending.queue.faults.before("send", Unavailable("SQS is down"))
     with pytest.raises(Unavailable):
-        sending.submission.retry(record)
-    sending.submission.retry(sending.record(record.id))
+        sending.resubmission.retry(record)
+    sending.resubmission.retry(sending.record(record.id))
     assert [done.verb for done in sending.work()] == [Verb.SENT]
 
 
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.QUEUED, Status.DEFERRED, Status.HELD])
 def test_a_message_that_waits_can_be_canceled(status: Status) -> None:
     sending = Sending()
-    canceled = sending.submission.cancel(standing(sending, status, retry_at=9e9))
+    canceled = sending.resubmission.cancel(standing(sending, status, retry_at=9e9))
     assert (canceled.status, canceled.retry_at) == (Status.CANCELED, 0)
     assert sending.record(canceled.id) == canceled
 
@@ -625,7 +625,7 @@ def test_a_message_that_waits_can_be_canceled(status: Status) -> None:
 def test_no_other_message_can_be_canceled(status: Status) -> None:
     sending = Sending()
     with pytest.raises(Conflict, match=status):
-        sending.submission.cancel(standing(sending, status))
+        sending.resubmission.cancel(standing(sending, status))
 
 
 def test_a_message_that_began_to_be_sent_meanwhile_is_not_canceled() -> None:
@@ -633,7 +633,7 @@ def test_a_message_that_began_to_be_sent_meanwhile_is_not_canceled() -> None:
     record = standing(sending, Status.QUEUED)
     under_way = sending.messages.records[record.id] = replace(record, status=Status.SENDING, owner="w")
     with pytest.raises(Conflict, match="changed"):
-        sending.submission.cancel(record)
+        sending.resubmission.cancel(record)
     assert sending.record(record.id) == under_way
 
 
@@ -647,7 +647,7 @@ def test_held_mail_is_drained_over_all_pages_oldest_first() -> None:
     sending = Sending()
     waiting = [record.id for record in held(sending, 205)]
     standing(sending, Status.FAILED)
-    assert sending.submission.drain(sending.ann) == 205
+    assert sending.resubmission.drain(sending.ann) == 205
     assert [json.loads(queued.body)["id"] for queued in sending.queue.queued] == waiting
 
 
@@ -655,7 +655,7 @@ def test_held_mail_without_content_does_not_stop_the_others() -> None:
     sending = Sending()
     first, second = held(sending, 2)
     del sending.content.bodies[first.id]
-    assert sending.submission.drain(sending.ann) == 1
+    assert sending.resubmission.drain(sending.ann) == 1
     assert json.loads(sending.queue.queued[0].body)["id"] == second.id
     sending.trail.flush()
     assert "message.drain_skipped skipped" in sending.log.actions

@@ -202,7 +202,7 @@ class Delivery:
 
     def _prepare(self, record: MessageRecord, message: Message) -> _Ready:
         """Have account, token and MIME before the intent."""
-        account = self.accounts.get(record.account)
+        account = self._account(record.account)
         if account is None:
             raise _Failed("unknown_account", "The account does not exist any more.")
         if account.state is AccountState.REVOKED:
@@ -232,6 +232,16 @@ class Delivery:
         """Tell whether the mailbox can send, and, with `unlike`, has changed since it was read as that."""
         account = self.accounts.get(account_id)
         return account is not None and account.state is AccountState.ACTIVE and account != unlike
+
+    def _account(self, account_id: str) -> Account | None:
+        """Read the account, a moment old if it can send: that moment is part of the time a revocation answers with.
+
+        A no has to hold for the account as it is now.
+        """
+        account = self.accounts.get(account_id, consistent=False)
+        if account is None or account.state is not AccountState.ACTIVE:
+            account = self.accounts.get(account_id)
+        return account
 
     def _patience(self, ready: _Ready, deadline: float) -> float:
         """Give the seconds that may be spent waiting for one of the mailbox's slots."""

@@ -164,16 +164,15 @@ def _read_job(body: Mapping[str, Any]) -> Job:
             attempt=int(body["attempt"]),
             message=unpack(packed) if packed is not None else None,
         )
-        return replace(job, record=_new_record(job.id, job.message, *recorded)) if job.message and recorded else job
+        return replace(job, record=_new_record(job.id, job.message, recorded)) if job.message and recorded else job
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         msg = f"The body says that it is a job of Mailbearer's but is not whole ({type(error).__name__})."
         raise MalformedBody(msg) from error
 
 
-def _new_record(
-    message_id: str, message: Message, caller: str, request_hash: str, updated_at: float, expires_at: float
-) -> MessageRecord:
+def _new_record(message_id: str, message: Message, rest: list[Any]) -> MessageRecord:
     """Give the record of a message as it was when it was queued for the first time."""
+    caller, request_hash, updated_at, expires_at = rest
     return MessageRecord(
         id=message_id,
         account=message.account,

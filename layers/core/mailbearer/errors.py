@@ -49,13 +49,6 @@ class MalformedBody(MailbearerError):
     title = "The body could not be read"
 
 
-class BodyTooLarge(MailbearerError):
-    """The message is larger than this road takes."""
-
-    code = "message_too_large"
-    title = "The message is too large"
-
-
 class Unauthenticated(MailbearerError):
     """No valid API key came with the request."""
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from mailbearer.caller import Caller
 from mailbearer.errors import (
-    BodyTooLarge,
     Conflict,
     ConsentRefused,
     Fault,
@@ -30,7 +29,6 @@ PROBLEM_BASE = "https://github.com/mailbearer/mailbearer/blob/main/docs/referenc
 _STATUS: tuple[tuple[type[MailbearerError], int], ...] = (
     (InvalidInput, 422),
     (MalformedBody, 400),
-    (BodyTooLarge, 413),
     (Unauthenticated, 401),
     (Forbidden, 403),
     (NotFound, 404),

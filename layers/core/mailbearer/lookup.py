@@ -1,12 +1,13 @@
-"""Finding the account that somebody names, by id or by address: one rule for both APIs and the queue."""
+"""The account that somebody names, and whether mail may leave through it: one rule for both APIs and the queue."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from mailbearer.account import Account, AccountState
-from mailbearer.errors import Fault, InvalidInput
+from mailbearer.errors import AccountPending, AccountRevoked, Fault, InvalidInput, UnknownAccount
 from mailbearer.ids import is_id
+from mailbearer.message import Address
 
 if TYPE_CHECKING:
     from mailbearer.ports import AccountStore
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
 _LONGEST_ADDRESS = 320  # local part, @ and domain; addresses are kept in ASCII
 
 
-def find_account(accounts: AccountStore, named: str, *, consistent: bool = True) -> Account | None:
+def find_account(accounts: AccountStore, named: str) -> Account | None:
     """Find an account by id, or by address if one that is not revoked has it, or only one has.
 
     Raises `InvalidInput` if the address could mean several.
     """
     if is_id("acc_", named):
-        return accounts.get(named, consistent=consistent)
+        return accounts.get(named)
     if "@" not in named or not named.isascii() or len(named) > _LONGEST_ADDRESS:
         return None
     found = accounts.by_address(named.lower())
@@ -31,3 +32,26 @@ def find_account(accounts: AccountStore, named: str, *, consistent: bool = True)
         detail = f"{len(candidates)} accounts have this address; name one by its id."
         raise InvalidInput((Fault("/account", "ambiguous_account", detail),))
     return candidates[0] if candidates else None
+
+
+def check_sendable(account: Account | None) -> None:
+    """Refuse at once what cannot leave; mail for a paused or dead grant is taken in and waits.
+
+    Raises `UnknownAccount`, `AccountPending`, `AccountRevoked`.
+    """
+    if account is None:
+        msg = "There is no such account."
+        raise UnknownAccount(msg)
+    if account.state is AccountState.PENDING_CONSENT:
+        msg = f"{account.address} is not connected yet: open its consent link first."
+        raise AccountPending(msg)
+    if account.state is AccountState.REVOKED:
+        msg = (
+            f"{account.address} was revoked: connect it again (POST /v1/accounts/{account.id}/consent) before sending."
+        )
+        raise AccountRevoked(msg)
+
+
+def sender_of(account: Account) -> Address:
+    """Give the address that mail carries if it names none of its own."""
+    return Address(account.address, account.display_name)

@@ -24,11 +24,8 @@ if TYPE_CHECKING:
 
 RETRY_EVERY = 300.0
 
-LONGEST_IN_FLIGHT = 90
-"""Seconds after a revocation in which a provider call begun before it may still end.
-
-A transport's deadline and its margin.
-"""
+LONGEST_IN_FLIGHT = 120
+"""Seconds after a revocation in which a worker that had looked before it may still send: the worker's time-out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,21 +11,17 @@ from typing import TYPE_CHECKING, Any
 from mailbearer.account import Account, AccountState
 from mailbearer.addresses import unsafe_in_header
 from mailbearer.caller import Caller
-from mailbearer.envelope import QUEUE_LIMIT, Dropped, Job, read_content, write_content, write_job
+from mailbearer.envelope import QUEUE_LIMIT, Dropped, Job, write_content, write_job
 from mailbearer.errors import (
-    AccountPending,
-    AccountRevoked,
-    Conflict,
     Fault,
     Forbidden,
     IdempotencyConflict,
     InvalidInput,
     MailbearerError,
     NotFound,
-    UnknownAccount,
 )
 from mailbearer.ids import derived_id, new_id
-from mailbearer.lookup import find_account
+from mailbearer.lookup import check_sendable, find_account, sender_of
 from mailbearer.message import Address, Message, MessageRecord, Status
 from mailbearer.wire import MAX_RECIPIENTS, read_message
 
@@ -91,14 +87,9 @@ class Submission:
         and `Unavailable` if the queue did not take it: the same request again then queues it.
         """
         body, key = _checked_body(body, key)
+        message, account = self._read(body, caller)
         try:
-            message, account = self._read(body, caller, consistent=False)
-            _check_state(account)
-        except MailbearerError:
-            # A no has to hold for the account as it is now. A yes is checked again before the message leaves.
-            message, account = self._read(body, caller)
-        try:
-            _check_state(account)
+            check_sendable(account)
         except MailbearerError:
             if (first := self._first_answer(body, caller.key_id, key)) is not None:
                 return first
@@ -135,7 +126,7 @@ class Submission:
         if not accepted.replayed:
             self.trail.note("message.accepted", record.id, "accepted", actor=QUEUE_CALLER, account=record.account)
         try:
-            _check_state(account)
+            check_sendable(account)
         except MailbearerError as error:
             # One that was tried before is delivery's to end: this may be the last copy of it.
             if record.status is Status.QUEUED and record.attempt == 0:
@@ -171,76 +162,6 @@ class Submission:
         self.trail.note("message.refused", message_id, "refused", actor=QUEUE_CALLER, reason=error.code)
         return stored
 
-    def retry(self, record: MessageRecord) -> MessageRecord:
-        """Queue a failed, unknown or held message again; safe to repeat if the queue did not take it.
-
-        Raises `Conflict` if it is none of these or its content is gone, `Unavailable` if the queue did not take it.
-        """
-        if record.status not in {Status.FAILED, Status.UNKNOWN, Status.HELD} and not _waits_again(record):
-            msg = f"Only failed, unknown and held messages can be tried again; this one is {record.status}."
-            raise Conflict(msg)
-        if not record.parked or (text := self.content.get(record.id)) is None:
-            msg = "The content of this message is not kept any more; send it as a new message."
-            raise Conflict(msg)
-        account = find_account(self.accounts, record.account)
-        if account is None:
-            msg = f"There is no mailbox {record.account}."
-            raise Conflict(msg)
-        _check_state(account)
-        again = replace(
-            record,
-            account=account.id,
-            status=Status.QUEUED,
-            updated_at=self.clock(),
-            retry_at=0,
-            problem_code="",
-            problem_detail="",
-        )
-        stored = self.messages.replace(again, expected=record)
-        if stored != again:
-            msg = "The message changed in the meantime; look at it again."
-            raise Conflict(msg)
-        message = read_content(text)
-        if not message.sender.email:
-            # It came before its mailbox was known here, so nobody could fill in the sender.
-            message = replace(message, account=account.id, sender=_own_address(account))
-            self.content.put(record.id, write_content(message))
-        self.queue.send(write_job(Job(id=record.id, account=account.id, attempt=record.attempt)), group=account.id)
-        return stored
-
-    def drain(self, account: Account, *, most: int = 500) -> int:
-        """Queue what was held for a mailbox that can send again, oldest first; gives how many went."""
-        held: list[MessageRecord] = []
-        cursor = ""
-        while len(held) < most:
-            page = self.messages.by_account(account.id, since=self.clock() - RECORD_LIFE, limit=100, cursor=cursor)
-            records = self.messages.get_many(page.ids)
-            held.extend(one for one in records.values() if one.status is Status.HELD or _waits_again(one))
-            cursor = page.cursor
-            if not cursor:
-                break
-        drained = 0
-        for record in sorted(held, key=lambda one: one.created_at)[:most]:
-            try:
-                self.retry(record)
-            except Conflict as error:
-                self.trail.note("message.drain_skipped", record.id, "skipped", reason=error.code, account=account.id)
-            else:
-                drained += 1
-        return drained
-
-    def cancel(self, record: MessageRecord) -> MessageRecord:
-        """Cancel a message that has not begun to be sent. Raises `Conflict`."""
-        if record.status not in {Status.SCHEDULED, Status.QUEUED, Status.DEFERRED, Status.HELD}:
-            msg = f"A message that is {record.status} cannot be canceled."
-            raise Conflict(msg)
-        now = self.clock()
-        canceled = replace(record, status=Status.CANCELED, updated_at=now, retry_at=0)
-        if self.messages.replace(canceled, expected=record) != canceled:
-            msg = "The message changed in the meantime; look at it again."
-            raise Conflict(msg)
-        return canceled
-
     def account_of(self, caller: Caller, named: str) -> Account:
         """Find the account a caller names by id or address.
 
@@ -255,22 +176,21 @@ class Submission:
     # --- reading ------------------------------------------------------------------------------------------------
 
     def _read(
-        self, body: Mapping[str, Any], caller: Caller, *, known_account: bool = True, consistent: bool = True
+        self, body: Mapping[str, Any], caller: Caller, *, known_account: bool = True
     ) -> tuple[Message, Account | None]:
         """Read a message and settle what depends on its account, with all faults at once.
 
-        With `known_account` an unknown account is a fault; otherwise the message comes back without one. Without
-        `consistent` the account may be a moment old.
+        With `known_account` an unknown account is a fault; otherwise the message comes back without one.
         """
         faults: list[Fault] = []
         message = read_message(body, faults)
-        account = self._resolve(message.account, caller, faults, needed=known_account, consistent=consistent)
+        account = self._resolve(message.account, caller, faults, needed=known_account)
         if message.raw is not None:
             message = self._read_raw(message, faults)
         if account is not None:
             message = replace(message, account=account.id)
             if not message.sender.email:
-                message = replace(message, sender=_own_address(account))
+                message = replace(message, sender=sender_of(account))
             elif not account.may_send_as(message.sender.email):
                 where = "/raw" if message.raw is not None else "/from"
                 detail = f"This mailbox may not send as {message.sender.email}; add it to the account's aliases."
@@ -279,9 +199,7 @@ class Submission:
             raise InvalidInput(tuple(faults))
         return message, account
 
-    def _resolve(
-        self, named: str, caller: Caller, faults: list[Fault], *, needed: bool, consistent: bool
-    ) -> Account | None:
+    def _resolve(self, named: str, caller: Caller, faults: list[Fault], *, needed: bool) -> Account | None:
         if not named:
             if any(fault.pointer == "/account" for fault in faults):
                 return None
@@ -289,7 +207,7 @@ class Submission:
                 faults.append(Fault("/account", "account_missing", "Name the account by its id or its address."))
                 return None
             named = next(iter(caller.accounts))
-        found = find_account(self.accounts, named, consistent=consistent)
+        found = find_account(self.accounts, named)
         if caller.accounts and (found is None or not caller.may_use(found.id)):
             msg = "This key is bound to other accounts."
             raise Forbidden(msg)
@@ -407,26 +325,6 @@ def _checked_body(body: object, key: str) -> tuple[Mapping[str, Any], str]:
     return body, key
 
 
-def _waits_again(record: MessageRecord) -> bool:
-    """Tell whether a message was queued again: its copy may have been lost on the way to the queue."""
-    return record.status is Status.QUEUED and record.parked
-
-
-def _check_state(account: Account | None) -> None:
-    """Refuse at once what cannot leave; mail for a paused or dead grant is taken in and waits."""
-    if account is None:
-        msg = "There is no such account."
-        raise UnknownAccount(msg)
-    if account.state is AccountState.PENDING_CONSENT:
-        msg = f"{account.address} is not connected yet: open its consent link first."
-        raise AccountPending(msg)
-    if account.state is AccountState.REVOKED:
-        msg = (
-            f"{account.address} was revoked: connect it again (POST /v1/accounts/{account.id}/consent) before sending."
-        )
-        raise AccountRevoked(msg)
-
-
 def _as_accepted(record: MessageRecord) -> MessageRecord:
     """Give the record as it stood when the message was accepted: a replay is the first answer again."""
     return MessageRecord(
@@ -443,10 +341,6 @@ def _as_accepted(record: MessageRecord) -> MessageRecord:
         metadata=record.metadata,
         expires_at=record.expires_at,
     )
-
-
-def _own_address(account: Account) -> Address:
-    return Address(account.address, account.display_name)
 
 
 def _domain(sender: Address) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mailbearer.lifecycle import Lifecycle
     from mailbearer.ports import AuthorizationServer, Clock, RandomBytes, Transport
     from mailbearer.probing import Prober
+    from mailbearer.resubmission import Resubmission
     from mailbearer.revocation import Revocation
     from mailbearer.rotation import Rotation
     from mailbearer.submission import Submission
@@ -207,6 +208,20 @@ class Wiring:
             trail=self.trail,
             clock=self.clock,
             random_bytes=self.random_bytes,
+        )
+
+    @cached_property
+    def resubmission(self) -> Resubmission:
+        """Give what can still be done with accepted messages."""
+        from mailbearer.resubmission import Resubmission
+
+        return Resubmission(
+            messages=self.messages,
+            accounts=self.accounts,
+            queue=self.queue,
+            content=self.content,
+            trail=self.trail,
+            clock=self.clock,
         )
 
     @cached_property
