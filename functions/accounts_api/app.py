@@ -159,7 +159,15 @@ def callback(request: Request) -> Response:
         connected = wiring().consent.finish(request.query)
     except ConsentRefused as error:
         return Response(error.status, pages.refused_page(error.detail), pages.page_headers())
-    wiring().resubmission.drain(connected.account)
+    except Unavailable as error:
+        logger().error("consent not finished", extra={"reason": error.detail})
+        detail = "We could not finish this just now. Ask for a new link in a few minutes."
+        return Response(503, pages.refused_page(detail), pages.page_headers())
+    try:
+        wiring().resubmission.drain(connected.account)
+    except Unavailable as error:
+        # The mailbox is connected all the same; what is still held goes with the next resume.
+        logger().error("held mail not drained", extra={"account": connected.account.id, "reason": error.detail})
     return Response(200, pages.connected_page(connected.account, connected.missing), pages.page_headers())
 
 

@@ -346,6 +346,21 @@ def test_a_mailbox_that_was_removed_meanwhile_is_gone() -> None:
     assert (refused.value.reason, refused.value.status) == ("subject_gone", 410)
 
 
+def test_a_link_from_before_a_revocation_does_not_undo_it() -> None:
+    connecting = Connecting(answer())
+    connecting.grants.clock.advance(1)
+    account = connecting.grants.now()
+    revoked = account.changed(state=AccountState.REVOKED, updated_at=connecting.grants.clock())
+    connecting.grants.accounts.replace(revoked, expected=account)
+    with pytest.raises(ConsentRefused) as caught:
+        connecting.finish()
+    assert caught.value.reason == "revoked_meanwhile"
+    assert connecting.grants.now() == revoked
+    connecting.grants.clock.advance(1)
+    connecting.begin()
+    assert connecting.finish().account.state is AccountState.ACTIVE
+
+
 def test_nobody_to_ask_is_a_conflict() -> None:
     grants = Grants()
     with pytest.raises(Conflict):
