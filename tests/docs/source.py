@@ -1,0 +1,135 @@
+"""What the source says: the codes it gives out, the audit actions it writes, the metrics it counts."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+DEPLOYED = (ROOT / "layers" / "core" / "mailbearer", ROOT / "functions")
+SOURCES = (*DEPLOYED, ROOT / "cli")
+_CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_ACTION = re.compile(r"[a-z]+\.[a-z_]+")
+# Where a call takes a code: its place among the positional arguments.
+_PLACES = {
+    "Fault": 1,
+    "_Failed": 0,
+    "_Held": 1,
+    "_fault": 0,
+    "_say": 0,
+    "add": 1,
+    "refused": 0,
+    "unknown": 0,
+}
+_KEYWORDS = frozenset({"code", "reason"})
+# The two f-strings among the codes and actions, and what they may become.
+_STATES = ("paused", "consent_required", "pending_consent")
+_ENDS = ("failed", "unknown", "held")
+_OPEN = {
+    "account_": tuple(f"account_{state}" for state in _STATES),
+    "message.": tuple(f"message.{end}" for end in _ENDS),
+}
+
+
+@cache
+def codes() -> dict[str, set[str]]:
+    """Give every stable code, with the files (relative to the checkout) that give it out."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path, tree in _trees(SOURCES):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and _name(node.func) == "refused" and path.parent.name == "mime":
+                continue  # names a field there
+            for text in _codes_in(node):
+                if _CODE.fullmatch(text):
+                    found[text].add(str(path.relative_to(ROOT)))
+    return dict(found)
+
+
+def actions() -> set[str]:
+    """Give the action of every audit event."""
+    return {
+        text
+        for _, tree in _trees(SOURCES)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and _name(node.func) in {"note", "intend"} and node.args
+        for text in _texts(node.args[0])
+        if _ACTION.fullmatch(text)
+    }
+
+
+def metrics() -> set[str]:
+    """Give the name of every metric."""
+    return {
+        keyword.arg
+        for _, tree in _trees(DEPLOYED)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and _name(node.func) == "count" and isinstance(node.func, ast.Name)
+        for keyword in node.keywords
+        if keyword.arg
+    }
+
+
+def bus_events() -> set[str]:
+    """Give the detail type of every event on the bus."""
+    published = {
+        text
+        for _, tree in _trees(DEPLOYED)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and _name(node.func) in {"publish", "_tell"} and node.args
+        for text in _texts(node.args[0])
+    }
+    return {text for text in published if "." in text}
+
+
+def _codes_in(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.ClassDef):
+        for statement in node.body:
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+            if isinstance(statement, ast.Assign | ast.AnnAssign) and _name(target) == "code" and statement.value:
+                yield from _texts(statement.value)
+    elif isinstance(node, ast.Call):
+        place = _PLACES.get(_name(node.func))
+        if place is not None and len(node.args) > place:
+            yield from _texts(node.args[place])
+        for keyword in node.keywords:
+            if keyword.arg in _KEYWORDS:
+                yield from _texts(keyword.value)
+    elif (
+        isinstance(node, ast.Tuple) and len(node.elts) == 2 and _name(getattr(node.elts[1], "value", None)) == "Remedy"
+    ):
+        yield from _texts(node.elts[0])
+    elif isinstance(node, ast.Assign) and _name(node.targets[0]) in _KEYWORDS:
+        yield from _texts(node.value)
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    """Give the strings that an expression may become."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.IfExp):
+        yield from _texts(node.body)
+        yield from _texts(node.orelse)
+    elif isinstance(node, ast.BoolOp):
+        for value in node.values:
+            yield from _texts(value)
+    elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
+        yield from _OPEN.get(str(node.values[0].value), ())
+
+
+def _name(node: ast.AST | None) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _trees(places: tuple[Path, ...]) -> Iterator[tuple[Path, ast.Module]]:
+    for place in places:
+        for path in sorted(place.rglob("*.py")):
+            yield path, ast.parse(path.read_text())

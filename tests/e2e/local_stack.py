@@ -1,0 +1,269 @@
+"""A local stack for tests: what `make run` starts, in a copy of this checkout, with its three mailboxes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+import requests
+from rich.console import Console
+
+from mailbearer.ids import derived_id
+from sandbox import local
+from sandbox.actors import way_on
+from sandbox.control.client import Control
+from sandbox.demo import Demo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from sandbox.local import LocalWorld
+
+Seen = TypeVar("Seen")
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("cli", "functions", "layers", "sandbox")
+SECONDS = 60.0
+"""How long something may take that happens by itself."""
+REGISTRATIONS = {"google": "google-workspace", "microsoft": "microsoft-365", "oidc": "own-mail-host"}
+
+# Tenant of the sandbox, the mailbox that the stack begins with, and the fault endpoint of its mail host.
+ROADS = [
+    pytest.param("google", "orders@acme.example", "gmail", id="gmail"),
+    pytest.param("microsoft", "billing@acme.example", "graph", id="graph"),
+    pytest.param("oidc", "support@acme.example", "smtp", id="smtp"),
+]
+
+
+@contextmanager
+def started(directory: Path) -> Iterator[LocalStack]:
+    """Start a stack in `directory`, connect three mailboxes, and stop all of it at the end."""
+    for part in PARTS:
+        shutil.copytree(ROOT / part, directory / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "template.yaml", directory)
+    # The commands of this environment and the packages that were installed already.
+    (directory / ".venv").symlink_to(Path(sys.executable).parents[1])
+    places = local.Places(directory)
+    places.directory.mkdir()
+    local.Places(ROOT).cache.mkdir(parents=True, exist_ok=True)
+    places.cache.symlink_to(local.Places(ROOT).cache)
+    console = Console(file=StringIO())
+    with local.only_one(places), local.started(places, console, 0) as world:
+        demo = Demo(world, console)
+        with demo.api, requests.Session() as api:
+            demo.register()
+            demo.connect()
+            demo.control.close()
+            local.announce(world, console)
+            api.trust_env = False
+            api.headers["Authorization"] = f"Bearer {world.api_key}"
+            stack = LocalStack(root=directory, world=world, api=api)
+            yield stack
+            stack.control.close()
+
+
+@dataclass(kw_only=True)
+class LocalStack:
+    """A running stack as its users meet it; `issued` are the API keys that were made on it."""
+
+    root: Path
+    world: LocalWorld
+    api: requests.Session = field(repr=False)
+    issued: list[str] = field(default_factory=list, repr=False)
+
+    @cached_property
+    def control(self) -> Control:
+        """Give the way to steer the sandbox."""
+        return Control(self.world.sandbox["url"])
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Read what the stack says of itself, `.mailbearer/local.json`."""
+        state: dict[str, Any] = json.loads(self.world.places.state_file.read_text())
+        return state
+
+    def aws(self, service: str) -> Any:
+        """Make an AWS client of the stack's engine."""
+        return self.world.engine.client(service)
+
+    def output(self, name: str) -> str:
+        """Give an output of the CloudFormation stack."""
+        return self.world.stack.outputs[name]
+
+    # --- the API ----------------------------------------------------------------------------------------------------
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Call the API, as the administrator or with another key (the empty one: none)."""
+        fields = dict(headers or {})
+        session = self.api
+        if key is not None:
+            session = requests.Session()
+            session.trust_env = False
+            fields |= {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            return session.request(method, f"{self.world.api_url}{path}", json=body, headers=fields, timeout=SECONDS)
+        finally:
+            if session is not self.api:
+                session.close()
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Read something that is there."""
+        answer = self.call("GET", path)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def send(self, account: str, **fields: Any) -> dict[str, Any]:
+        """Send a message over HTTP that is accepted."""
+        answer = self.call("POST", "/v1/messages", message(account, **fields))
+        assert answer.status_code == 202, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def drop(self, body: object) -> None:
+        """Drop a body on the queue."""
+        text = body if isinstance(body, str) else json.dumps(body)
+        self.aws("sqs").send_message(QueueUrl=self.output("QueueUrl"), MessageBody=text)
+
+    def settled(self, message_id: str, *statuses: str) -> dict[str, Any]:
+        """Wait until a message has one of these statuses."""
+
+        def look() -> dict[str, Any] | None:
+            answer = self.call("GET", f"/v1/messages/{message_id}")
+            shown: dict[str, Any] = answer.json()
+            return shown if answer.ok and shown["status"] in statuses else None
+
+        return until(f"{message_id} is {' or '.join(statuses)}", look)
+
+    def one_mail(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the one mail that a message became; fail if there are several."""
+        (mail,) = self.control.wait_for_mail(message_id=sent["message_id"], seconds=SECONDS)
+        return dict(mail)
+
+    def queued(self) -> int:
+        """Count what lies on the message queue, what is under work or delayed included."""
+        kinds = ("", "NotVisible", "Delayed")
+        found = self.aws("sqs").get_queue_attributes(
+            QueueUrl=self.output("QueueUrl"), AttributeNames=[f"ApproximateNumberOfMessages{kind}" for kind in kinds]
+        )
+        return sum(int(number) for number in found["Attributes"].values())
+
+    def key(self, *scopes: str, accounts: tuple[str, ...] = ()) -> str:
+        """Make an API key with the command."""
+        arguments = [part for scope in scopes for part in ("--scope", scope)]
+        arguments += [part for account in accounts for part in ("--account", account)]
+        made: str = self.operate("keys", "create", "test", *arguments)["key"]
+        self.issued.append(made)
+        return made
+
+    # --- mailboxes --------------------------------------------------------------------------------------------------
+
+    def add(self, address: str, tenant: str) -> dict[str, Any]:
+        """Add a mailbox, and an account that waits for its owner's consent."""
+        self.control.add_mailbox(tenant, address)
+        answer = self.call("POST", "/v1/accounts", {"provider": REGISTRATIONS[tenant], "address": address})
+        assert answer.status_code == 201, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def sign_in_page(self, consent_url: str, tenant: str) -> str:
+        """Open the consent page and give where its button leads."""
+        page = requests.get(consent_url, timeout=SECONDS)
+        assert page.status_code == 200, page.text
+        return way_on(page.text, to=self.world.sandbox["tenants"][tenant]["authorize_url"])
+
+    def consent(self, consent_url: str, tenant: str, address: str, *, allow: bool = True) -> requests.Response:
+        """Walk the consent pages as the mailbox's owner; give the last page."""
+        callback = self.control.consent(self.sign_in_page(consent_url, tenant), mailbox=address, allow=allow)
+        return requests.get(callback.url, timeout=SECONDS)
+
+    def connect(self, address: str, tenant: str) -> str:
+        """Add a mailbox and connect it; give the account's id."""
+        added = self.add(address, tenant)
+        assert self.consent(added["consent_url"], tenant, address).status_code == 200
+        assert self.get(f"/v1/accounts/{added['id']}")["status"] == "active"
+        return str(added["id"])
+
+    def grant(self, address: str) -> dict[str, Any]:
+        """Give the state of a mailbox's newest grant at its provider."""
+        return next(grant for grant in self.control.tokens() if grant["mailbox"] == address)
+
+    @contextmanager
+    def short_tokens(self, tenant: str, seconds: int) -> Iterator[None]:
+        """Let a tenant's access tokens live only so long."""
+        life = self.control.settings()[tenant]["access_token_ttl"]
+        self.control.change_settings(tenant, access_token_ttl=seconds)
+        try:
+            yield
+        finally:
+            self.control.change_settings(tenant, access_token_ttl=life)
+
+    # --- the operator -----------------------------------------------------------------------------------------------
+
+    def operate(self, *arguments: str, stdin: str = "") -> Any:
+        """Run `mailbearer ... --json`, which has to succeed, and give what it says."""
+        done = self.world.operate(*arguments, "--json", stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def rotate(self) -> dict[str, Any]:
+        """Start the schedule's function and give what it says it did."""
+        answer = self.aws("lambda").invoke(
+            FunctionName=self.output("TokenRotatorFunctionName"), Qualifier="live", Payload=b"{}"
+        )
+        said: dict[str, Any] = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, said
+        return said
+
+    def audit(self) -> dict[str, list[str]]:
+        """Read the audit log group: the lines of each stream, in their order."""
+        lines: dict[str, list[str]] = {}
+        pages = self.aws("logs").get_paginator("filter_log_events")
+        for page in pages.paginate(logGroupName=self.output("AuditLogGroup")):
+            for event in page["events"]:
+                lines.setdefault(event["logStreamName"], []).append(event["message"])
+        return lines
+
+    def audited(self, action: str, subject: str) -> dict[str, Any]:
+        """Wait for an audit event and give it."""
+
+        def look() -> dict[str, Any] | None:
+            events = (json.loads(line) for lines in self.audit().values() for line in lines)
+            return next((event for event in events if (event["action"], event["subject"]) == (action, subject)), None)
+
+        return until(f"{action} of {subject} is audited", look)
+
+
+def queue_message_id(key: str) -> str:
+    """Give the id of a message that came over the queue with this idempotency key."""
+    return derived_id("msg_", "queue", key)
+
+
+def message(account: str, **fields: Any) -> dict[str, Any]:
+    """Make a small message."""
+    return {"account": account, "to": "carla@customer.example", "subject": "Hello", "text": "Hello."} | fields
+
+
+def until(what: str, look: Callable[[], Seen | None], *, seconds: float = SECONDS) -> Seen:
+    """Look until something is there; fail after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.1)
+    return seen
