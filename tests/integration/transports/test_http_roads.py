@@ -96,8 +96,25 @@ def test_gmails_yes_without_an_id_is_unknown(gmail: Road, body: bytes) -> None:
     assert (outcome.verdict, outcome.code) == (Verdict.UNKNOWN, "answer_unreadable")
 
 
-def test_gmail_cannot_be_asked_for_proof(gmail: Road) -> None:
-    assert gmail.transport.verify(account=gmail.account, registration=gmail.registration, access_token=TOKEN) is None
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        (answer(200, b'{"emailAddress":"ANN@example.com"}'), True),
+        (answer(200, b'{"emailAddress":"other@example.com"}'), False),
+        (answer(200, b"[]"), None),
+        (answer(401, b"{}"), False),
+        (answer(403, b"{}"), None),
+        (answer(404), None),
+    ],
+)
+def test_gmail_says_whose_mailbox_it_is_where_the_token_may_read_that(
+    gmail: Road, reply: bytes, verdict: bool | None
+) -> None:
+    with HttpPeer(reply) as peer:
+        registration = replace(gmail.registration, api_base_url=peer.url)
+        account = replace(gmail.account, address="ann@example.com")
+        assert gmail.transport.verify(account=account, registration=registration, access_token=TOKEN) is verdict
+    assert peer.requests[0].line == "GET /gmail/v1/users/me/profile HTTP/1.1"
 
 
 # --- Graph ----------------------------------------------------------------------------------------------------------

@@ -71,9 +71,22 @@ class GmailTransport:
         )
         return answer if isinstance(answer, Outcome) else self._classified(answer, access_token)
 
-    def verify(self, *, account: Account, registration: Registration, access_token: str) -> bool | None:  # noqa: ARG002
-        """Give None: every reading call needs a wider scope than `gmail.send`, so sending alone would tell."""
-        return None
+    def verify(self, *, account: Account, registration: Registration, access_token: str) -> bool | None:
+        """Ask whose mailbox it is (`users.getProfile`); None if the token may only send, or if no answer came."""
+        if not is_writable(access_token):
+            return False
+        url = f"{(registration.api_base_url or _BASE_URL).rstrip('/')}/gmail/v1/users/me/profile"
+        headers = {"Authorization": f"Bearer {access_token}"}
+        answer = call(
+            self._egress, "GET", url, headers=headers, body=None, registration=registration, deadline=self.deadline
+        )
+        if isinstance(answer, Outcome):
+            return None
+        if answer.status == 401:  # noqa: PLR2004 - HTTP
+            return False
+        body = answer.json()
+        address = body.get("emailAddress") if answer.status == _OK and isinstance(body, dict) else None
+        return address.lower() == account.address.lower() if isinstance(address, str) else None
 
     def close(self) -> None:
         """Do nothing: the connections are the egress's."""
