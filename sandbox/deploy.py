@@ -54,6 +54,8 @@ def deploy(engine: Engine, root: Path, cache: Path, *, stage: str, public_url: s
         "PublicUrl": public_url,
         # Each is a process of its own here.
         "WorkerMaximumConcurrency": "2",
+        # Whoever kills a worker here wants to see what becomes of its messages.
+        "MessageVisibilitySeconds": "125",
     }
     outputs = _create_stack(engine, name, template, parameters)
     _enable_expiry(engine, template, name)
