@@ -334,8 +334,8 @@ def test_while_the_audit_log_is_gone_nothing_new_is_granted(stack: Stack) -> Non
         body = {"provider": REGISTRATION, "address": "b@tenant.example"}
         problem(stack.accounts("accounts-post", body=body), 503, "audit_unavailable")
         page = stack.consent(link)
-        assert (page["statusCode"], page["headers"]["content-type"]) == (503, "text/html; charset=utf-8")
-        assert "Ask for a new link" in page["body"]
+        assert (page.status, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert "Ask for a new link" in page.text
     finally:
         stack.clients.logs.create_log_group(logGroupName=group)
     assert stack.account().state is AccountState.PENDING_CONSENT
