@@ -16,6 +16,7 @@ from mailbearer.consent import ConsentFlow
 from mailbearer.directory import Directory
 from mailbearer.errors import GrantRefused
 from mailbearer.ids import derived_id
+from mailbearer.lease import Lease
 from mailbearer.lifecycle import Lifecycle
 from mailbearer.ports import AuthorizationServer, TokenAnswer
 from mailbearer.probing import Prober
@@ -212,6 +213,7 @@ class Grants:
         """Start a process of its own: its cache and its trail, everybody's stores."""
         return Lifecycle(
             accounts=self.accounts,
+            lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
             registrations=self.registrations,
             vault=self.vault,
             client_secrets=self.client_secrets,

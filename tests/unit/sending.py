@@ -6,10 +6,12 @@ import heapq
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.caller import Caller
-from mailbearer.delivery import Delivered, Delivery, MailboxSlots, Verb
+from mailbearer.delivery import Delivered, Delivery, Verb
 from mailbearer.envelope import Dropped, Job, read_body
 from mailbearer.errors import InvalidInput, MailbearerError, MalformedBody
+from mailbearer.lease import Lease
 from mailbearer.lifecycle import Lifecycle
+from mailbearer.mailbox_slots import MailboxSlots
 from mailbearer.message import Address, Message, MessageRecord, Outcome, Remedy, Verdict
 from mailbearer.mime import read_raw
 from mailbearer.resubmission import Resubmission
@@ -106,6 +108,7 @@ class Sending:
         self.trail = BufferedTrail(self.log, self.spool, self.clock, self.random_bytes, actor="worker")
         self.lifecycle = Lifecycle(
             accounts=self.accounts,
+            lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
             registrations=self.registrations,
             vault=self.vault,
             client_secrets=self.client_secrets,

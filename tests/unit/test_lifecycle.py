@@ -21,7 +21,8 @@ from mailbearer.errors import (
     TokenError,
     Unavailable,
 )
-from mailbearer.lifecycle import FORCED_EVERY, LEASE_SECONDS, WRITE_BURST, WRITE_EVERY
+from mailbearer.lease import LEASE_SECONDS, WRITE_BURST, WRITE_EVERY
+from mailbearer.lifecycle import FORCED_EVERY
 from mailbearer.token import StoredToken, TokenSet, planned_version
 from mailbearer.token_cache import TokenCache
 from tests.fakes import ScriptedAuthorizationServer

@@ -6,8 +6,8 @@ Refresh under a lease, store before use, adopt after a crash (semantics.md, Refr
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mailbearer.account import Account, AccountState
 from mailbearer.diagnosis import judge_refusal
@@ -23,13 +23,13 @@ from mailbearer.errors import (
     TokenError,
     Unavailable,
 )
-from mailbearer.ids import new_id
-from mailbearer.token import StoredToken, TokenSet, TokenState, fingerprint, planned_version
+from mailbearer.token import StoredToken, TokenSet, fingerprint
 from mailbearer.token_cache import TokenCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mailbearer.lease import Lease
     from mailbearer.ports import (
         AccountStore,
         AuthorizationServer,
@@ -44,17 +44,10 @@ if TYPE_CHECKING:
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 
-LEASE_SECONDS = 60.0
-"""Longer than a token call (15 s) and the time budget of storing what it gave (25 s) together."""
-
 FORCED_EVERY = 300.0
 """A 401 or 535 from the mail side earns one refresh per mailbox in that many seconds."""
 
-WRITE_EVERY, WRITE_BURST = 600.0, 1200.0
-"""Secrets Manager's budget: one sustained write per secret in ten minutes, with room for two more in a row."""
-
 STORE_BUDGET = 25.0
-_LEAD = 900.0
 _BUSY_BACKOFF, _BUSY_CAP = 15.0, 900.0
 _CLIENT_BACKOFF = 300.0
 _LOST_ANSWER_PAUSE = 30.0
@@ -69,6 +62,7 @@ class Lifecycle:
     """Give out usable access tokens, refreshing one at a time over all processes."""
 
     accounts: AccountStore
+    lease: Lease
     registrations: RegistrationStore
     vault: TokenVault
     client_secrets: ClientSecrets
@@ -142,7 +136,7 @@ class Lifecycle:
                 retry_at = max(state.lease_until, now + _OVERTAKEN_PAUSE)
                 return self._make_do(stored, retry_at, refused_version, "Another process is refreshing this token.")
             if state.lease_until <= now:
-                leased = self._lease(account, stored, forced=refused_version is not None)
+                leased = self.lease.take(account, stored, forced=refused_version is not None)
                 if leased is not None:
                     # Whoever loses the lease looks at what stands now, as if he had waited.
                     with suppress(LeaseLost):
@@ -151,34 +145,11 @@ class Lifecycle:
 
     # --- under the lease --------------------------------------------------------------------------------------------
 
-    def _lease(self, account: Account, stored: StoredToken, *, forced: bool) -> Account | None:
-        """Take the lease: fence + 1, whose token is about to be used, and the version that will be written."""
-        now = self.clock()
-        state = account.token
-        fence = state.fence + 1
-        refresh_hash = fingerprint(stored.tokens.refresh_token, account.id)
-        # A holder that never let go died with this very token in hand, perhaps after the provider had rotated it.
-        answer_lost = bool(state.lease_owner) and state.refresh_hash == refresh_hash
-        leased = account.changed(
-            updated_at=now,
-            token=replace(
-                state,
-                fence=fence,
-                lease_owner=new_id("", now, self.random_bytes),
-                lease_until=now + LEASE_SECONDS,
-                refresh_hash=refresh_hash,
-                planned_version=planned_version(account.id, fence),
-                forced_at=now if forced else state.forced_at,
-                answer_lost_at=state.answer_lost_at or (now if answer_lost else 0),
-            ),
-        )
-        return leased if self.accounts.replace(leased, expected=account) == leased else None
-
     def _refresh_leased(self, account: Account, needed_until: float, refused_version: str | None) -> StoredToken:
         """Re-read under the lease; adopt what a crashed holder stored, or make one token call and store its answer."""
         stored = self._read(account)
         if stored.version not in {account.token.version, refused_version}:
-            adopted = self._settle_valid(account, stored, previous=account.token.version)
+            adopted = self.lease.release(account, stored, previous=account.token.version)
             self.trail.note("token.adopted", adopted.id, "adopted", version=stored.version)
             if stored.tokens.lives_until(needed_until):
                 return stored
@@ -208,15 +179,15 @@ class Lifecycle:
         tokens = self._merge(stored.tokens, answer)
         rotated = tokens.refresh_token != stored.tokens.refresh_token
         try:
-            account = self._hold_fence(account)
-            if rotated or account.token.write_allowance_at - WRITE_BURST <= self.clock():
+            account = self.lease.hold(account)
+            if rotated or self.lease.may_write(account):
                 fresh = StoredToken(tokens, account.token.planned_version)
                 self._store(account.id, fresh)
             else:
                 # The secret's write budget is spent. What it holds brings another access token at any time, so this
                 # one may live in this process alone.
                 fresh = StoredToken(tokens, stored.version)
-            account = self._settle_valid(account, fresh, previous=stored.version)
+            account = self.lease.release(account, fresh, previous=stored.version)
         except (LeaseLost, SecretMissing) as error:
             return self._overtaken(account, registration, tokens, error)
         self.trail.note(
@@ -255,34 +226,9 @@ class Lifecycle:
             else:
                 return
 
-    def _settle_valid(self, account: Account, stored: StoredToken, *, previous: str) -> Account:
-        """Release the lease into `valid(v+1)`."""
-        now = self.clock()
-
-        def valid(state: TokenState) -> TokenState:
-            allowance = max(state.write_allowance_at, now) + (WRITE_EVERY if stored.version != previous else 0)
-            return replace(
-                state,
-                lease_owner="",
-                lease_until=0,
-                version=stored.version,
-                expires_at=stored.tokens.expires_at,
-                refreshed_at=stored.tokens.obtained_at,
-                due_at=self.due(stored.tokens, allowance),
-                backoff_until=0,
-                failures=0,
-                answer_lost_at=0,
-                write_allowance_at=allowance,
-            )
-
-        return self._update(account, valid, scopes_granted=tuple(stored.tokens.scope.split()))
-
     def due(self, tokens: TokenSet, write_allowance_at: float) -> float:
-        """Say when the schedule should refresh: ahead of expiry with jitter, within the secret's write budget."""
-        life = tokens.expires_at - tokens.obtained_at
-        lead = min(_LEAD, life / 2)
-        jitter = lead * 0.25 * int.from_bytes(self.random_bytes(2), "big") / 2**16
-        return max(tokens.expires_at - lead - jitter, write_allowance_at - WRITE_BURST)
+        """Say when the schedule should refresh these tokens (epoch seconds)."""
+        return self.lease.due(tokens, write_allowance_at)
 
     # --- refusals ---------------------------------------------------------------------------------------------------
 
@@ -292,19 +238,14 @@ class Lifecycle:
         """Look for a newer token that somebody else stored meanwhile, before a grant is called dead."""
         again = self.vault.read(account.id)
         if again is not None and again.version != stored.version:
-            self._settle_valid(account, again, previous=account.token.version)
+            self.lease.release(account, again, previous=account.token.version)
             return again
         judgement = judge_refusal(error, first_time=account.token.failures == 0)
         if not judgement.dead:
             self._back_off(account, judgement.pause, error)
             return self._make_do(stored, self.clock() + judgement.pause, refused_version, error.detail)
         reason = "rotation_lost_or_revoked" if account.token.answer_lost_at else judgement.reason
-        self._update(
-            account,
-            lambda state: replace(state, lease_owner="", lease_until=0, due_at=0, failures=state.failures + 1),
-            state=AccountState.CONSENT_REQUIRED,
-            reason=reason,
-        )
+        self.lease.give_up(account, reason)
         self.trail.note("token.rejected", account.id, "rejected", reason=reason, token=account.token.refresh_hash)
         self.trail.flush()
         self._tell("account.consent_required", account, reason)
@@ -326,19 +267,7 @@ class Lifecycle:
         return self._make_do(stored, self.clock() + pause, refused_version, error.detail)
 
     def _back_off(self, account: Account, pause: float, error: TokenError, *, lost: bool = False) -> None:
-        now = self.clock()
-        self._update(
-            account,
-            lambda state: replace(
-                state,
-                lease_owner="",
-                lease_until=0,
-                backoff_until=now + pause,
-                due_at=now + pause,
-                failures=state.failures + 1,
-                answer_lost_at=state.answer_lost_at or (now if lost else 0),
-            ),
-        )
+        self.lease.back_off(account, pause, lost=lost)
         self.trail.note(
             "token.refresh_failed", account.id, "failed", reason=error.code, token=account.token.refresh_hash
         )
@@ -401,28 +330,6 @@ class Lifecycle:
             msg = f"The registration {account.provider} does not exist."
             raise ClientRefused(msg)
         return registration
-
-    def _hold_fence(self, account: Account) -> Account:
-        """Check, with a conditional write, that nobody took the lease over or shut the mailbox off during the call."""
-        until = self.clock() + LEASE_SECONDS
-        return self._update(account, lambda state: replace(state, lease_until=until))
-
-    def _update(self, account: Account, change: Callable[[TokenState], TokenState], **fields: Any) -> Account:
-        """Change the account if our fence still stands; changes of others that leave the fence alone are kept.
-
-        Raises `LeaseLost`.
-        """
-        fence = account.token.fence
-        for _ in range(10):
-            changed = account.changed(updated_at=self.clock(), token=change(account.token), **fields)
-            stored = self.accounts.replace(changed, expected=account)
-            if stored == changed:
-                return changed
-            if stored.token.fence != fence or stored.state is AccountState.REVOKED:
-                break
-            account = stored
-        msg = f"The lease on {account.address}'s token was taken over."
-        raise LeaseLost(msg)
 
     def _tell(self, what: str, account: Account, reason: str) -> None:
         """Publish an event; the audit log has it already, so a bus that is down changes nothing."""

@@ -227,10 +227,12 @@ class Wiring:
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """Give the keeping of tokens."""
+        from mailbearer.lease import Lease
         from mailbearer.lifecycle import Lifecycle
 
         return Lifecycle(
             accounts=self.accounts,
+            lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
             registrations=self.registrations,
             vault=self.vault,
             client_secrets=self.client_secrets,
@@ -245,7 +247,8 @@ class Wiring:
     @cached_property
     def delivery(self) -> Delivery:
         """Give the delivery of messages."""
-        from mailbearer.delivery import Delivery, MailboxSlots
+        from mailbearer.delivery import Delivery
+        from mailbearer.mailbox_slots import MailboxSlots
         from mailbearer.mime import compose
         from mailbearer.registration_cache import RegistrationCache
 
