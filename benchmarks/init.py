@@ -35,13 +35,23 @@ class Function:
     stretch: float | None
 
 
+def _made(*services: str) -> tuple[str, ...]:
+    """Name the AWS clients that a function's usual work uses; all others are made if something is in the way."""
+    return tuple(f"client:{service}" for service in services)
+
+
 FUNCTIONS = (
     Function(
-        name="messages_api", joins=("submission", "trail"), yardstick="api", against=_API, must=0.50, stretch=0.33
+        name="messages_api",
+        joins=("submission", "trail", *_made("dynamodb", "sqs", "logs")),
+        yardstick="api",
+        against=_API,
+        must=0.50,
+        stretch=0.33,
     ),
     Function(
         name="accounts_api",
-        joins=("directory", "consent", "trail"),
+        joins=("directory", "consent", "trail", *_made("dynamodb", "secretsmanager", "logs")),
         yardstick="api",
         against=_API,
         must=0.50,
@@ -49,7 +59,7 @@ FUNCTIONS = (
     ),
     Function(
         name="delivery_worker",
-        joins=("submission", "delivery", "transport=gmail", "trail"),
+        joins=("submission", "delivery", "transport=gmail", "trail", *_made("dynamodb", "secretsmanager", "logs")),
         yardstick="worker",
         against=_WORKER,
         must=0.45,
@@ -57,13 +67,20 @@ FUNCTIONS = (
     ),
     Function(
         name="token_rotator",
-        joins=("rotation", "server=", "trail"),
+        joins=("rotation", "server=", "trail", *_made("dynamodb", "s3", "secretsmanager", "logs")),
         yardstick="worker",
         against=_WORKER,
         must=0.45,
         stretch=0.28,
     ),
-    Function(name="authorizer", joins=("keys",), yardstick="worker", against=_WORKER, must=None, stretch=None),
+    Function(
+        name="authorizer",
+        joins=("keys", *_made("dynamodb")),
+        yardstick="worker",
+        against=_WORKER,
+        must=None,
+        stretch=None,
+    ),
 )
 
 ENVIRONMENT = {

@@ -74,12 +74,26 @@ def test_records_that_stay_unread_are_unavailable_after_a_few_tries(world: World
 
 def test_clients_are_made_once_with_bounded_times_and_tries(world: World) -> None:
     clients = world.clients
-    assert clients.dynamodb is clients.dynamodb
+    assert clients.made("dynamodb") is clients.made("dynamodb")
     for client, read in ((clients.dynamodb, 5), (clients.secretsmanager, 5), (clients.sqs, 10), (clients.s3, 10)):
         config: Any = client.meta.config
         assert (config.connect_timeout, config.read_timeout) == (2, read)
         assert config.retries["total_max_attempts"] == 3
         assert config.tcp_keepalive
+
+
+def test_a_client_that_is_not_used_is_not_made() -> None:
+    sessions: list[None] = []
+
+    def session() -> Any:
+        sessions.append(None)
+        return boto3.Session(region_name="us-east-1")
+
+    clients = Clients(session)
+    dynamodb = clients.dynamodb
+    assert sessions == []
+    assert dynamodb.meta.service_model.service_name == "dynamodb"
+    assert sessions == [None]
 
 
 def test_importing_the_adapters_imports_no_boto3() -> None:

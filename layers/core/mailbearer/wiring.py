@@ -67,7 +67,7 @@ class Wiring:
         self.clock = clock
         self.random_bytes = random_bytes
         self._sleep = sleep
-        self._clients = clients or Clients()
+        self.clients = clients or Clients()
         self._lock = threading.Lock()
         self._server: AuthorizationServer | None = None
         self._transports: dict[str, Transport] = {}
@@ -77,34 +77,34 @@ class Wiring:
     @cached_property
     def messages(self) -> DynamoDBMessageStore:
         """Give the message records."""
-        return DynamoDBMessageStore(self._clients.dynamodb, self.settings.messages_table)
+        return DynamoDBMessageStore(self.clients.dynamodb, self.settings.messages_table)
 
     @cached_property
     def accounts(self) -> DynamoDBAccountStore:
         """Give the accounts."""
-        return DynamoDBAccountStore(self._clients.dynamodb, self.settings.accounts_table)
+        return DynamoDBAccountStore(self.clients.dynamodb, self.settings.accounts_table)
 
     @cached_property
     def consents(self) -> DynamoDBConsentStore:
         """Give the consents under way."""
-        return DynamoDBConsentStore(self._clients.dynamodb, self.settings.consents_table)
+        return DynamoDBConsentStore(self.clients.dynamodb, self.settings.consents_table)
 
     @cached_property
     def registrations(self) -> DynamoDBRegistrationStore:
         """Give the registrations."""
-        return DynamoDBRegistrationStore(self._clients.dynamodb, self.settings.registrations_table)
+        return DynamoDBRegistrationStore(self.clients.dynamodb, self.settings.registrations_table)
 
     @cached_property
     def keys(self) -> DynamoDBKeyStore:
         """Give the API keys."""
-        return DynamoDBKeyStore(self._clients.dynamodb, self.settings.keys_table)
+        return DynamoDBKeyStore(self.clients.dynamodb, self.settings.keys_table)
 
     @cached_property
     def vault(self) -> SecretsManagerTokenVault:
         """Give the vault of the mailboxes' tokens."""
         settings = self.settings
         return SecretsManagerTokenVault(
-            self._clients.secretsmanager, settings.secrets_prefix, kms_key_id=settings.kms_key_id
+            self.clients.secretsmanager, settings.secrets_prefix, kms_key_id=settings.kms_key_id
         )
 
     @cached_property
@@ -112,33 +112,33 @@ class Wiring:
         """Give the secrets of the registrations."""
         settings = self.settings
         return SecretsManagerClientSecrets(
-            self._clients.secretsmanager, settings.secrets_prefix, kms_key_id=settings.kms_key_id
+            self.clients.secretsmanager, settings.secrets_prefix, kms_key_id=settings.kms_key_id
         )
 
     @cached_property
     def queue(self) -> SQSMessageQueue:
         """Give the message queue."""
-        return SQSMessageQueue(self._clients.sqs, self.settings.queue_url, self.settings.dead_letter_queue_url)
+        return SQSMessageQueue(self.clients.sqs, self.settings.queue_url, self.settings.dead_letter_queue_url)
 
     @cached_property
     def content(self) -> S3ContentStore:
         """Give the content bucket."""
-        return S3ContentStore(self._clients.s3, self.settings.content_bucket)
+        return S3ContentStore(self.clients.s3, self.settings.content_bucket)
 
     @cached_property
     def events(self) -> EventBridgeBus:
         """Give the event bus."""
-        return EventBridgeBus(self._clients.events, self.settings.event_bus)
+        return EventBridgeBus(self.clients.events, self.settings.event_bus)
 
     @cached_property
     def audit_log(self) -> CloudWatchAuditLog:
         """Give this process's stream of the audit log."""
-        return CloudWatchAuditLog(self._clients.logs, self.settings.audit_log_group, self._stream_name)
+        return CloudWatchAuditLog(self.clients.logs, self.settings.audit_log_group, self._stream_name)
 
     @cached_property
     def audit_spool(self) -> S3AuditSpool:
         """Give the place where audit events wait while the log cannot be written."""
-        return S3AuditSpool(self._clients.s3, self.settings.content_bucket)
+        return S3AuditSpool(self.clients.s3, self.settings.content_bucket)
 
     @cached_property
     def trail(self) -> BufferedTrail:
