@@ -170,11 +170,11 @@ def test_the_mail_server_proves_the_mailbox_where_nobody_else_can(userinfo: Any)
     assert connecting.grants.transport.verified == ["access-1"]
 
 
-@pytest.mark.parametrize("verified", [None, False])
-def test_what_nobody_can_prove_is_given_back(verified: bool | None) -> None:
+@pytest.mark.parametrize(("verified", "reason"), [(None, "identity_unproven"), (False, "identity_mismatch")])
+def test_what_nobody_can_prove_is_given_back(verified: bool | None, reason: str) -> None:
     connecting = Connecting(answer(), userinfo=[None])
     connecting.grants.transport = ScriptedTransport(verifies=[verified])
-    assert connecting.refused().reason == "identity_unproven"
+    assert connecting.refused().reason == reason
     assert dict(connecting.provider.asked)["revoke"]["token"] == "refresh-1"
 
 
@@ -197,7 +197,14 @@ def test_another_mailbox_or_an_unverified_address_is_refused_and_the_token_given
 
 def test_userinfo_that_fails_proves_nothing() -> None:
     connecting = Connecting(answer(), userinfo=[TokenEndpointBusy("503")])
+    connecting.grants.transport = ScriptedTransport(verifies=[None])
     assert connecting.refused().reason == "identity_unproven"
+
+
+def test_the_mail_server_proves_the_mailbox_of_a_token_that_userinfo_does_not_take() -> None:
+    connecting = Connecting(answer(), userinfo=[TokenError("insufficient_scope")])
+    connecting.grants.transport = ScriptedTransport(verifies=[True])
+    assert connecting.finish().account.state is AccountState.ACTIVE
 
 
 def test_a_provider_that_cannot_take_the_token_back_is_audited() -> None:

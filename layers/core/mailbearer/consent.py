@@ -241,25 +241,26 @@ class ConsentFlow:
 
         By id token, else userinfo, else by what the mail server lets the token open.
         """
-        claims = answer.claims
+        claims, silence = answer.claims, ""
         if not _identities(claims):
             try:
                 claims = self.server().userinfo(registration, answer.access_token)
             except TokenError as error:
-                msg = f"The provider did not say whose mailbox it is: {error.detail}"
-                raise ConsentRefused(msg, reason="identity_unproven", status=502) from error
+                # A token without the scope `openid` may not ask there; the mail side may still know.
+                claims, silence = None, f" ({error.detail})"
         if identities := _identities(claims):
             if account.address.lower() not in identities or (claims or {}).get("email_verified") in (False, "false"):
-                msg = f"Another mailbox consented. Sign in as {account.address} and try again."
-                raise ConsentRefused(msg, reason="identity_mismatch", status=403)
+                raise _another_mailbox(account)
             return
         proven = self.transport(account.transport).verify(
             account=account, registration=registration, access_token=answer.access_token
         )
-        if not proven:
+        if proven is False:
+            raise _another_mailbox(account)
+        if proven is None:
             msg = (
                 f"Nothing proves that this is {account.address}: register the provider with the scopes openid "
-                "and email, or with its issuer."
+                f"and email, or with its issuer{silence}."
             )
             raise ConsentRefused(msg, reason="identity_unproven", status=502)
 
@@ -355,6 +356,11 @@ class ConsentFlow:
             account = result
         msg = "The account was changed during the consent; ask for a new link."
         raise ConsentRefused(msg, reason="conflict", status=409)
+
+
+def _another_mailbox(account: Account) -> ConsentRefused:
+    msg = f"Another mailbox consented. Sign in as {account.address} and try again."
+    return ConsentRefused(msg, reason="identity_mismatch", status=403)
 
 
 def _identities(claims: Mapping[str, object] | None) -> frozenset[str]:
