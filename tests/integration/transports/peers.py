@@ -112,7 +112,8 @@ class Peer:
         self._listener.close()
         for sock in [sock for socks in list(self._open.values()) for sock in socks]:
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                # An SSLSocket's own shutdown would make the thread that reads it read the bytes beneath TLS.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
 
@@ -131,12 +132,14 @@ class Peer:
         sock.settimeout(PATIENCE)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # A client that hangs up is what many tests are about.
-        with contextlib.suppress(OSError):
-            sock = self._kept(sock if self._tls is None else self._tls.wrap_socket(sock, server_side=True))
-            self._serve(sock)
-        sock.close()
-        for kept in self._open.pop(threading.get_ident(), []):
-            kept.close()
+        try:
+            with contextlib.suppress(OSError):
+                sock = self._kept(sock if self._tls is None else self._tls.wrap_socket(sock, server_side=True))
+                self._serve(sock)
+        finally:
+            sock.close()
+            for kept in self._open.pop(threading.get_ident(), []):
+                kept.close()
 
     def _kept(self, sock: socket.socket) -> socket.socket:
         self._open[threading.get_ident()].append(sock)
