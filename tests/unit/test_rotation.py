@@ -194,14 +194,6 @@ def test_an_account_that_changed_its_state_meanwhile_is_left_alone(state: Accoun
     assert grants.provider.faults.calls == []
 
 
-def test_only_the_chosen_are_worked() -> None:
-    grants = Grants()
-    ann, _ = grants.connect("ann"), grants.connect("ben")
-    summary = grants.rotation().run(deadline=grants.clock() + 290, only=lambda account_id: account_id == ann.id)
-    assert summary == Summary(refreshed=1)
-    assert grants.now("ben").token.version == "first-ben"
-
-
 # --- audit events that had to wait ------------------------------------------------------------------------------------
 
 

@@ -10,8 +10,6 @@ from mailbearer.account import Account, AccountState
 from mailbearer.errors import GrantDead, MailbearerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mailbearer.lifecycle import Lifecycle
     from mailbearer.ports import AccountStore, AuditLog, AuditSpool, Clock
     from mailbearer.revocation import Revocation
@@ -48,26 +46,26 @@ class Rotation:
     trail: Trail
     clock: Clock
 
-    def run(self, *, deadline: float, only: Callable[[str], bool] = lambda _: True) -> Summary:
+    def run(self, *, deadline: float) -> Summary:
         """Work accounts until none is due or `deadline` (epoch seconds) is near; one failure never stops the rest."""
         summary = Summary()
         self._write_spooled()
         try:
-            self._work_due(summary, deadline, only)
+            self._work_due(summary, deadline)
         finally:
             self.trail.flush()
         if summary.defects:
             raise summary.defects[0]
         return summary
 
-    def _work_due(self, summary: Summary, deadline: float, only: Callable[[str], bool]) -> None:
+    def _work_due(self, summary: Summary, deadline: float) -> None:
         seen: set[str] = set()
         under_way: dict[Future[str], str] = {}
         with ThreadPoolExecutor(CONCURRENCY) as pool:
             while self.clock() < deadline - _MARGIN:
                 # Whoever stays due in spite of our work must not hide those behind him, so the page grows with `seen`.
                 page = self.accounts.due(self.clock(), limit=_PAGE + len(seen))
-                due = [account_id for account_id in page if account_id not in seen and only(account_id)]
+                due = [account_id for account_id in page if account_id not in seen]
                 if not due and not under_way:
                     break
                 for account_id in due:
