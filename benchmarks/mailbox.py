@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mailbearer.account import Account, AccountState
 from mailbearer.ids import derived_id
 from mailbearer.message import Address, Message
-from mailbearer.registration import Endpoints, Registration
+from mailbearer.registration import Endpoints, Flow, Registration
 from mailbearer.token import TokenState
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def registration(
         kind={"gmail": "google", "graph": "microsoft"}.get(transport, "oidc"),
         client_id="bench.apps.example.com",
         transport=transport,
-        flow="authorization_code",
+        flow=Flow.AUTHORIZATION_CODE,
         endpoints=Endpoints(
             authorize_url="https://id.example.com/authorize",
             token_url="https://id.example.com/token",  # noqa: S106 - the address of an endpoint

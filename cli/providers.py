@@ -11,6 +11,7 @@ from cli.operation import Operation, begin, read_secret
 from cli.options import AsJson, StageName
 from cli.output import details, table
 from cli.refusal import Refused
+from mailbearer.credential import Credential
 from mailbearer.errors import Conflict, Fault, InvalidInput, MailbearerError
 from mailbearer.providers import DEFINITIONS, register
 from mailbearer.registration import Discovery, Registration
@@ -148,7 +149,7 @@ def _enrol(operation: Operation, wanted: Registration, secret: str) -> Registrat
     facts = {"kind": wanted.kind, "transport": wanted.transport, "client_id": wanted.client_id}
     wiring.trail.intend("registration.create", wanted.name, actor=actor, **facts)
     try:
-        wiring.client_secrets.create(wanted.name, secret)
+        wiring.credentials.create(wanted.name, Credential(client_secret=secret))
         if not stands and not wiring.registrations.create(wanted):
             raise Conflict(f"Somebody else has just added {wanted.name}; see `mailbearer providers list`.")
     except MailbearerError as error:

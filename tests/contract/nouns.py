@@ -9,7 +9,7 @@ from mailbearer.audit import AuditEvent
 from mailbearer.caller import ApiKey, hash_secret
 from mailbearer.ids import derived_id
 from mailbearer.message import Attempt, MessageRecord, Status
-from mailbearer.registration import Endpoints, Registration, SmtpServer
+from mailbearer.registration import Endpoints, Flow, Registration, SmtpServer
 from mailbearer.token import TokenSet, TokenState
 
 NOW = 1_750_000_000.123
@@ -80,7 +80,7 @@ def registration(name: str = "google-main", **changes: Any) -> Registration:
         "kind": "oidc",
         "client_id": "client-1",
         "transport": "smtp",
-        "flow": "authorization_code",
+        "flow": Flow.AUTHORIZATION_CODE,
         "endpoints": Endpoints(authorize_url="https://id.example/authorize", token_url="https://id.example/token"),
         "scopes": ("openid", "mail.send"),
         "smtp": SmtpServer(host="smtp.example", port=587, security="starttls"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailbearer.account import AccountState
+from mailbearer.account import AccountState, Probe
 from mailbearer.aws.accounts import DynamoDBAccountStore, to_item
 from mailbearer.errors import Conflict, InvalidInput, NotFound
 from mailbearer.token import TokenState
@@ -71,7 +71,7 @@ def test_a_replacement_of_what_still_stands_wins(store: AccountStore) -> None:
         {"reason": "asked"},
         {"scopes_granted": ("mail",)},
         {"updated_at": NOW + 0.2},
-        {"validated_at": NOW},
+        {"probe": Probe(at=NOW, valid_at=NOW, outcome="valid")},
         {"revocation_pending": True},
         {"revision": 1},
         {"token": TokenState()},

@@ -99,7 +99,7 @@ def test_a_client_that_is_not_used_is_not_made() -> None:
 def test_importing_the_adapters_imports_no_boto3() -> None:
     modules = (
         "accounts audit_log audit_spool clients consents content event_bus failures items keys messages queue "
-        "registrations secrets"
+        "registrations credentials tokens secret_values"
     )
     program = (
         f"import importlib, sys; [importlib.import_module('mailbearer.aws.' + m) for m in {modules.split()!r}]; "

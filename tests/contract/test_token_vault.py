@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from mailbearer.aws.secrets import SecretsManagerTokenVault
+from mailbearer.aws.tokens import SecretsManagerTokenVault
 from mailbearer.errors import LeaseLost, SecretMissing, Unavailable
 from mailbearer.token import StoredToken, planned_version
 from tests.contract.nouns import tokens

@@ -7,7 +7,7 @@ from tests.fakes.channels import FakeAuditLog, FakeAuditSpool, FakeContentStore,
 from tests.fakes.clock import CountedBytes, FakeClock
 from tests.fakes.faults import Faults
 from tests.fakes.providers import FakeComposer, ScriptedAuthorizationServer, ScriptedTransport
-from tests.fakes.secrets import FakeClientSecrets, FakeTokenVault
+from tests.fakes.secrets import FakeCredentialVault, FakeTokenVault
 from tests.fakes.stores import (
     FakeAccountStore,
     FakeConsentStore,
@@ -21,11 +21,11 @@ __all__ = [
     "FakeAccountStore",
     "FakeAuditLog",
     "FakeAuditSpool",
-    "FakeClientSecrets",
     "FakeClock",
     "FakeComposer",
     "FakeConsentStore",
     "FakeContentStore",
+    "FakeCredentialVault",
     "FakeEventBus",
     "FakeKeyStore",
     "FakeMessageQueue",

@@ -12,7 +12,8 @@ from mailbearer.message import Message, Outcome, Outgoing
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
-    from mailbearer.ports import AuthorizationRequest, TokenAnswer
+    from mailbearer.credential import Credential
+    from mailbearer.ports import AuthorizationRequest, DeviceAuthorization, TokenAnswer, TokenFacts
     from mailbearer.registration import Registration
 
 Scene: TypeAlias = Outcome | Callable[[], Outcome]
@@ -88,12 +89,24 @@ class ScriptedAuthorizationServer:
         refresh: Iterable[TokenAnswer | Exception | Callable[[], TokenAnswer]] = (),
         revoke: Iterable[bool | Exception | Callable[[], bool]] = (),
         userinfo: Iterable[Mapping[str, object] | Exception | None] = (),
+        client_credentials: Iterable[TokenAnswer | Exception] = (),
+        assertion: Iterable[TokenAnswer | Exception] = (),
+        device_authorization: Iterable[DeviceAuthorization | Exception] = (),
+        device_token: Iterable[TokenAnswer | Exception] = (),
+        introspect: Iterable[TokenFacts | Exception | None] = (),
+        tokeninfo: Iterable[TokenFacts | Exception | None] = (),
     ) -> None:
         self.scripts: dict[str, deque[Any]] = {
             "redeem": deque(redeem),
             "refresh": deque(refresh),
             "revoke": deque(revoke),
             "userinfo": deque(userinfo),
+            "client_credentials": deque(client_credentials),
+            "assertion": deque(assertion),
+            "device_authorization": deque(device_authorization),
+            "device_token": deque(device_token),
+            "introspect": deque(introspect),
+            "tokeninfo": deque(tokeninfo),
         }
         self.calls: Counter[str] = Counter()
         self.asked: list[tuple[str, dict[str, str]]] = []
@@ -103,20 +116,56 @@ class ScriptedAuthorizationServer:
         return f"{registration.endpoints.authorize_url}?state={request.state}&login_hint={request.login_hint}"
 
     def redeem(
-        self, registration: Registration, client_secret: str, *, code: str, verifier: str, redirect_uri: str
+        self, registration: Registration, credential: Credential, *, code: str, verifier: str, redirect_uri: str
     ) -> TokenAnswer:
         asked = {"code": code, "verifier": verifier, "redirect_uri": redirect_uri}
-        answer: TokenAnswer = self._play("redeem", registration, asked | {"client_secret": client_secret})
+        answer: TokenAnswer = self._play("redeem", registration, asked | {"client_secret": credential.client_secret})
         return answer
 
-    def refresh(self, registration: Registration, client_secret: str, *, refresh_token: str, scope: str) -> TokenAnswer:
+    def refresh(
+        self, registration: Registration, credential: Credential, *, refresh_token: str, scope: str
+    ) -> TokenAnswer:
         asked = {"refresh_token": refresh_token, "scope": scope}
-        answer: TokenAnswer = self._play("refresh", registration, asked | {"client_secret": client_secret})
+        answer: TokenAnswer = self._play("refresh", registration, asked | {"client_secret": credential.client_secret})
         return answer
 
-    def revoke(self, registration: Registration, client_secret: str, *, token: str, hint: str) -> bool:
+    def revoke(self, registration: Registration, credential: Credential, *, token: str, hint: str) -> bool:
         asked = {"token": token, "hint": hint}
-        answer: bool = self._play("revoke", registration, asked | {"client_secret": client_secret})
+        answer: bool = self._play("revoke", registration, asked | {"client_secret": credential.client_secret})
+        return answer
+
+    def client_credentials(self, registration: Registration, credential: Credential) -> TokenAnswer:
+        answer: TokenAnswer = self._play(
+            "client_credentials", registration, {"client_secret": credential.client_secret}
+        )
+        return answer
+
+    def assertion(self, registration: Registration, credential: Credential, *, subject: str) -> TokenAnswer:
+        asked = {"subject": subject, "private_key": credential.private_key}
+        answer: TokenAnswer = self._play("assertion", registration, asked)
+        return answer
+
+    def device_authorization(self, registration: Registration, credential: Credential) -> DeviceAuthorization:
+        asked = {"client_secret": credential.client_secret}
+        answer: DeviceAuthorization = self._play("device_authorization", registration, asked)
+        return answer
+
+    def device_token(self, registration: Registration, credential: Credential, *, device_code: str) -> TokenAnswer:
+        asked = {"device_code": device_code, "client_secret": credential.client_secret}
+        answer: TokenAnswer = self._play("device_token", registration, asked)
+        return answer
+
+    def introspect(self, registration: Registration, credential: Credential, access_token: str) -> TokenFacts | None:
+        if not registration.endpoints.introspection_url:
+            return None
+        asked = {"access_token": access_token, "client_secret": credential.client_secret}
+        answer: TokenFacts | None = self._play("introspect", registration, asked)
+        return answer
+
+    def tokeninfo(self, registration: Registration, access_token: str) -> TokenFacts | None:
+        if not registration.endpoints.tokeninfo_url:
+            return None
+        answer: TokenFacts | None = self._play("tokeninfo", registration, {"access_token": access_token})
         return answer
 
     def userinfo(self, registration: Registration, access_token: str) -> Mapping[str, object] | None:

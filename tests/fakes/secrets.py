@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mailbearer.errors import Conflict, LeaseLost, SecretMissing
 from mailbearer.token import StoredToken, TokenSet
 from tests.fakes.faults import Faults
+
+if TYPE_CHECKING:
+    from mailbearer.credential import Credential
 
 
 @dataclass
@@ -73,21 +77,26 @@ class FakeTokenVault:
             secret.deleted = True
 
 
-class FakeClientSecrets:
-    """The secrets of registrations."""
+class FakeCredentialVault:
+    """The credentials of registrations."""
 
     def __init__(self) -> None:
         self.faults = Faults()
-        self.secrets: dict[str, str] = {}
+        self.secrets: dict[str, tuple[Credential, ...]] = {}
         self._lock = threading.Lock()
 
-    def read(self, registration: str) -> str:
+    def read(self, registration: str) -> tuple[Credential, ...]:
         with self.faults.around("read"), self._lock:
             if registration not in self.secrets:
-                raise SecretMissing(f"There is no client secret of {registration}. Add the registration again.")
+                raise SecretMissing(f"There are no credentials of {registration}. Add the registration again.")
             return self.secrets[registration]
 
-    def create(self, registration: str, client_secret: str) -> None:
+    def create(self, registration: str, credential: Credential) -> None:
         with self.faults.around("create"), self._lock:
-            if self.secrets.setdefault(registration, client_secret) != client_secret:
-                raise Conflict(f"The registration {registration} has another client secret.")
+            kept = self.secrets.setdefault(registration, (credential,))
+            if not any(_material(one) == _material(credential) for one in kept):
+                raise Conflict(f"The registration {registration} has other credentials.")
+
+
+def _material(credential: Credential) -> tuple[str, str, str]:
+    return credential.client_secret, credential.private_key, credential.certificate

@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mailbearer.account import Account, AccountState, Consent
 from mailbearer.errors import Conflict, Fault, InvalidInput, NotFound
 from mailbearer.ids import rfc3339
 from mailbearer.ports import Page
@@ -20,6 +19,7 @@ from tests.fakes.faults import Faults
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mailbearer.account import Account, Consent
     from mailbearer.caller import ApiKey
     from mailbearer.message import MessageRecord
     from mailbearer.registration import Registration
@@ -132,10 +132,7 @@ class FakeAccountStore:
     def due(self, now: float, *, limit: int) -> list[str]:
         with self.faults.around("due"), self._lock:
             rows = sorted(
-                (account.token.due_at, account.id)
-                for account in self.accounts.values()
-                if 0 < account.token.due_at <= now
-                and (account.state in {AccountState.ACTIVE, AccountState.PAUSED} or account.revocation_pending)
+                (account.due_at, account.id) for account in self.accounts.values() if 0 < account.due_at <= now
             )
         return [account_id for _, account_id in rows[:limit]]
 
@@ -175,6 +172,16 @@ class FakeRegistrationStore:
                 return False
             self.registrations[registration.name] = registration
             return True
+
+    def replace(self, new: Registration, *, expected: Registration) -> Registration:
+        with self.faults.around("replace"), self._lock:
+            stands = self.registrations.get(new.name)
+            if stands is None:
+                raise NotFound("There is no such registration.")
+            if stands.revision != expected.revision:
+                return stands
+            self.registrations[new.name] = new
+            return new
 
     def get(self, name: str) -> Registration | None:
         with self.faults.around("get"), self._lock:

@@ -14,6 +14,7 @@ import boto3
 from mailbearer.aws.clients import Clients
 from mailbearer.caller import ApiKey, hash_secret
 from mailbearer.config import read_settings
+from mailbearer.credential import Credential
 from mailbearer.providers import register
 from mailbearer.wiring import Wiring
 from sandbox.deploy import load_template
@@ -80,7 +81,7 @@ class Deployment:
                 local=True,
             )
         )
-        self.wiring.client_secrets.create(REGISTRATION, CLIENT_SECRET)
+        self.wiring.credentials.create(REGISTRATION, Credential(client_secret=CLIENT_SECRET))
 
     def _make_aws_dynamodb_table(self, name: str, properties: dict[str, Any]) -> None:
         wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")

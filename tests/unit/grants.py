@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mailbearer.account import Account, AccountState
 from mailbearer.caller import Caller
+from mailbearer.client import Client
 from mailbearer.consent import ConsentFlow
+from mailbearer.credential import Credential
 from mailbearer.directory import Directory
 from mailbearer.errors import GrantRefused
 from mailbearer.ids import derived_id
@@ -20,7 +22,8 @@ from mailbearer.lease import Lease
 from mailbearer.lifecycle import Lifecycle
 from mailbearer.ports import AuthorizationServer, TokenAnswer
 from mailbearer.probing import Prober
-from mailbearer.registration import Endpoints, Registration
+from mailbearer.providers import definition_of
+from mailbearer.registration import Endpoints, Flow, Registration
 from mailbearer.revocation import Revocation
 from mailbearer.rotation import Rotation
 from mailbearer.token import TokenSet, TokenState
@@ -29,9 +32,9 @@ from tests.fakes import (
     FakeAccountStore,
     FakeAuditLog,
     FakeAuditSpool,
-    FakeClientSecrets,
     FakeClock,
     FakeConsentStore,
+    FakeCredentialVault,
     FakeEventBus,
     FakeRegistrationStore,
     FakeTokenVault,
@@ -101,7 +104,7 @@ class ProviderFake:
     def redeem(
         self,
         registration: Registration,  # noqa: ARG002
-        client_secret: str,  # noqa: ARG002
+        credential: Credential,  # noqa: ARG002
         *,
         code: str,  # noqa: ARG002
         verifier: str,  # noqa: ARG002
@@ -113,7 +116,7 @@ class ProviderFake:
     def refresh(
         self,
         registration: Registration,  # noqa: ARG002
-        client_secret: str,  # noqa: ARG002
+        credential: Credential,  # noqa: ARG002
         *,
         refresh_token: str,
         scope: str,  # noqa: ARG002
@@ -128,7 +131,7 @@ class ProviderFake:
             self.refresh_tokens.remove(fresh.refresh_token)
             return replace(fresh, refresh_token="")
 
-    def revoke(self, registration: Registration, client_secret: str, *, token: str, hint: str) -> bool:  # noqa: ARG002
+    def revoke(self, registration: Registration, credential: Credential, *, token: str, hint: str) -> bool:  # noqa: ARG002
         with self.faults.around("revoke"), self._lock:
             self.revoked.append(token)
             self.refresh_tokens.discard(token)
@@ -150,7 +153,7 @@ class Grants:
         self.registrations = FakeRegistrationStore()
         self.consents = FakeConsentStore()
         self.vault = FakeTokenVault()
-        self.client_secrets = FakeClientSecrets()
+        self.credentials = FakeCredentialVault()
         self.events = FakeEventBus()
         self.log = FakeAuditLog()
         self.spool = FakeAuditSpool()
@@ -159,7 +162,7 @@ class Grants:
         self._server = server
         self.trail = self.new_trail()
         self.registrations.create(registration())
-        self.client_secrets.create(REGISTRATION, "client-secret")
+        self.credentials.create(REGISTRATION, Credential(client_secret="client-secret"))
 
     def server(self) -> AuthorizationServer:
         """Give the authorization server: the one that was handed in, or the provider."""
@@ -207,19 +210,28 @@ class Grants:
         assert stored is not None
         return stored.tokens
 
+    def client(self, trail: BufferedTrail | None = None) -> Client:
+        """Give our side of every registration."""
+        return Client(
+            credentials=self.credentials,
+            definitions=definition_of,
+            server=self.server,
+            trail=trail or self.trail,
+        )
+
     def lifecycle(
         self, sleep: Callable[[float], None] | None = None, *, trail: BufferedTrail | None = None
     ) -> Lifecycle:
         """Start a process of its own: its cache and its trail, everybody's stores."""
+        trail = trail or self.new_trail()
         return Lifecycle(
             accounts=self.accounts,
             lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
             registrations=self.registrations,
             vault=self.vault,
-            client_secrets=self.client_secrets,
-            server=self.server,
+            client=self.client(trail),
             events=self.events,
-            trail=trail or self.new_trail(),
+            trail=trail,
             clock=self.clock,
             random_bytes=self.random_bytes,
             sleep=sleep or self.clock.advance,
@@ -231,8 +243,7 @@ class Grants:
             accounts=self.accounts,
             registrations=self.registrations,
             vault=self.vault,
-            client_secrets=self.client_secrets,
-            server=self.server,
+            client=self.client(),
             events=self.events,
             trail=self.trail,
             clock=self.clock,
@@ -256,7 +267,7 @@ class Grants:
             accounts=self.accounts,
             registrations=self.registrations,
             lifecycle=self.lifecycle(trail=self.trail),
-            server=self.server,
+            client=self.client(),
             transport=lambda _: self.transport,
             trail=self.trail,
             clock=self.clock,
@@ -269,14 +280,14 @@ class Grants:
             registrations=self.registrations,
             consents=self.consents,
             vault=self.vault,
-            client_secrets=self.client_secrets,
-            server=self.server,
+            client=self.client(),
             transport=lambda _: self.transport,
             lifecycle=self.lifecycle(trail=self.trail),
             events=self.events,
             trail=self.trail,
             clock=self.clock,
             random_bytes=self.random_bytes,
+            definitions=definition_of,
             api_url="https://api.example",
         )
 
@@ -324,7 +335,7 @@ def registration(**changes: Any) -> Registration:
         "kind": "oidc",
         "client_id": "client-1",
         "transport": "smtp",
-        "flow": "authorization_code",
+        "flow": Flow.AUTHORIZATION_CODE,
         "endpoints": Endpoints(
             authorize_url="https://id.example/authorize",
             token_url="https://id.example/token",
@@ -394,5 +405,5 @@ class _Port(Faults):
 
 def watch(grants: Grants, trap: Trap) -> None:
     """Let the trap see every port of these grants."""
-    for port in ("accounts", "registrations", "vault", "client_secrets", "events", "log", "spool", "provider"):
+    for port in ("accounts", "registrations", "vault", "credentials", "events", "log", "spool", "provider"):
         getattr(grants, port).faults = trap.named(port)

@@ -6,6 +6,8 @@ import heapq
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.caller import Caller
+from mailbearer.client import Client
+from mailbearer.credential import Credential
 from mailbearer.delivery import Delivered, Delivery, Verb
 from mailbearer.envelope import Dropped, Job, read_body
 from mailbearer.errors import InvalidInput, MailbearerError, MalformedBody
@@ -14,6 +16,7 @@ from mailbearer.lifecycle import Lifecycle
 from mailbearer.mailbox_slots import MailboxSlots
 from mailbearer.message import Address, Message, MessageRecord, Outcome, Remedy, Verdict
 from mailbearer.mime import read_raw
+from mailbearer.providers import definition_of
 from mailbearer.resubmission import Resubmission
 from mailbearer.submission import Submission
 from mailbearer.token import TokenSet, TokenState
@@ -24,10 +27,10 @@ from tests.fakes import (
     FakeAccountStore,
     FakeAuditLog,
     FakeAuditSpool,
-    FakeClientSecrets,
     FakeClock,
     FakeComposer,
     FakeContentStore,
+    FakeCredentialVault,
     FakeEventBus,
     FakeMessageQueue,
     FakeMessageStore,
@@ -71,7 +74,7 @@ class Sending:
         self.accounts = FakeAccountStore()
         self.registrations = FakeRegistrationStore()
         self.vault = FakeTokenVault()
-        self.client_secrets = FakeClientSecrets()
+        self.credentials = FakeCredentialVault()
         self.queue = FakeMessageQueue()
         self.content = FakeContentStore()
         self.events = FakeEventBus()
@@ -99,7 +102,7 @@ class Sending:
         )
         self.accounts.create(self.ann)
         self.registrations.create(registration())
-        self.client_secrets.create("google-main", "client-secret")
+        self.credentials.create("google-main", Credential(client_secret="client-secret"))
         self.vault.open(self.ann.id, tokens, "v1")
         self.start()
 
@@ -111,8 +114,12 @@ class Sending:
             lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
             registrations=self.registrations,
             vault=self.vault,
-            client_secrets=self.client_secrets,
-            server=lambda: self.server,
+            client=Client(
+                credentials=self.credentials,
+                definitions=definition_of,
+                server=lambda: self.server,
+                trail=self.trail,
+            ),
             events=self.events,
             trail=self.trail,
             clock=self.clock,
@@ -160,7 +167,7 @@ class Sending:
             self.accounts,
             self.registrations,
             self.vault,
-            self.client_secrets,
+            self.credentials,
             self.queue,
             self.content,
             self.events,

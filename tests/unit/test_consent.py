@@ -340,7 +340,7 @@ def test_no_refresh_token_is_refused_and_the_access_token_given_back() -> None:
 
 def test_a_registration_without_its_secret_is_refused_without_a_call() -> None:
     connecting = Connecting()
-    connecting.grants.client_secrets.secrets.clear()
+    connecting.grants.credentials.secrets.clear()
     assert connecting.refused().reason == "registration_incomplete"
     assert connecting.provider.calls["redeem"] == 0
 

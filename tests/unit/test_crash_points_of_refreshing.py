@@ -80,7 +80,7 @@ def test_a_refresh_makes_the_calls_that_are_meant() -> None:
         "vault.read",
         "log.write",
         "registrations.get",
-        "client_secrets.read",
+        "credentials.read",
         "provider.refresh",
         "accounts.replace",
         "vault.store",

@@ -49,7 +49,7 @@ def test_the_steady_state_calls_nobody() -> None:
     process = grants.lifecycle()
     account = grants.connect()
     first = process.usable(account, needed_for=45)
-    counted = [grants.accounts.faults, grants.vault.faults, grants.client_secrets.faults, grants.provider.faults]
+    counted = [grants.accounts.faults, grants.vault.faults, grants.credentials.faults, grants.provider.faults]
     before = [len(faults.calls) for faults in counted]
     for _ in range(100):
         account = grants.accounts.get(account.id) or account  # the one account read, which delivery does
@@ -338,7 +338,7 @@ def test_invalid_grant_while_the_same_lease_stands_re_reads_the_secret_first() -
     grants.vault.faults.after("read", lambda: None, times=2)
     grants.vault.faults.after("read", lambda: None)
     # A put that hung comes through between our call and the look before the verdict.
-    grants.client_secrets.faults.before("read", lambda: grants.vault.store(account.id, newer, "late-put"))
+    grants.credentials.faults.before("read", lambda: grants.vault.store(account.id, newer, "late-put"))
     assert grants.lifecycle().usable(account, needed_for=45) == "newer"
     assert grants.now().token.version == "late-put"
     assert grants.now().state is AccountState.ACTIVE
@@ -390,7 +390,7 @@ def test_a_registration_that_is_gone_backs_off_as_a_refused_one(missing: str) ->
     if missing == "registration":
         grants.registrations.registrations.clear()
     else:
-        grants.client_secrets.secrets.clear()
+        grants.credentials.secrets.clear()
     with pytest.raises(ClientRefused):
         grants.lifecycle().usable(grants.now(), needed_for=45)
     assert grants.now().state is AccountState.ACTIVE

@@ -38,7 +38,7 @@ def test_userinfo_or_the_mail_server_says_whether_a_token_is_good(
     assert found is valid
     outcome = {True: "valid", False: "invalid", None: "unknown"}[valid]
     assert grants.actions() == [f"token.validated {outcome}"]
-    assert grants.now().validated_at == (grants.clock() if valid else 0)
+    assert grants.now().probe.valid_at == (grants.clock() if valid else 0)
 
 
 def test_a_mail_server_is_not_asked_where_userinfo_said_yes() -> None:
@@ -79,4 +79,4 @@ def test_a_mailbox_that_changed_during_the_probe_keeps_its_change() -> None:
 
     grants.provider.faults.after("userinfo", rename)
     assert grants.prober().probe(account).account.display_name == "Ann"
-    assert grants.now().validated_at == grants.clock()
+    assert grants.now().probe.valid_at == grants.clock()

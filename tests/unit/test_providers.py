@@ -11,7 +11,7 @@ import pytest
 from mailbearer.errors import InvalidInput
 from mailbearer.providers import DEFINITIONS, register
 from mailbearer.providers.checks import TOKEN_AUTH_METHODS
-from mailbearer.registration import Discovery, Endpoints, Registration, SmtpServer
+from mailbearer.registration import Discovery, Endpoints, Flow, Registration, SmtpServer
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 OWN = {"authorize_url": "https://as.example.com/auth", "token_url": "https://as.example.com/token"}
@@ -51,8 +51,8 @@ def discovered(host: str = "as.example.com", **fields: Any) -> Discovery:
 def test_a_definition_holds_together(definition: Any) -> None:
     assert definition.default_transport in definition.scopes
     assert definition.token_auth_method in TOKEN_AUTH_METHODS
-    assert definition.flow == "authorization_code"
-    assert definition.flow_reason
+    assert definition.default_flow == "authorization_code"
+    assert all(definition.flows.values())
     assert all("openid" in scopes and "email" in scopes for scopes in definition.scopes.values())
     assert set(definition.api_base_urls) <= set(definition.scopes)
 
@@ -64,7 +64,7 @@ def test_google_by_default_may_send_and_no_more() -> None:
         kind="google",
         client_id="client-1",
         transport="gmail",
-        flow="authorization_code",
+        flow=Flow.AUTHORIZATION_CODE,
         endpoints=DEFINITIONS["google"].endpoints,
         scopes=("openid", "email", "https://www.googleapis.com/auth/gmail.send"),
         api_base_url="https://gmail.googleapis.com",
@@ -326,5 +326,5 @@ def test_the_reference_page_says_what_the_definitions_say() -> None:
         urls = (url for url in asdict(definition.endpoints).values() if url and url != definition.endpoints.issuer)
         scopes = (" ".join(scopes) for scopes in definition.scopes.values())
         params = (f"{name}={value}" for name, value in definition.authorize_params)
-        said = (definition.kind, definition.flow, definition.token_auth_method, *urls, *scopes, *params)
+        said = (definition.kind, *definition.flows, definition.token_auth_method, *urls, *scopes, *params)
         assert [word for word in said if f"`{word}" not in page] == []

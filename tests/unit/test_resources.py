@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mailbearer.account import AccountState
+from mailbearer.account import AccountState, Probe
 from mailbearer.message import Status
 from mailbearer.resources import account_resource, health_resource, message_resource, registration_resource
 from mailbearer.token import TokenState
@@ -85,7 +85,7 @@ def test_the_health_of_a_mailbox_says_what_mends_it_and_who(
 
 def test_the_health_of_a_mailbox_shows_scopes_ages_and_deadlines() -> None:
     token = TokenState(version="v1", expires_at=NOW + 3600, refreshed_at=NOW, due_at=NOW + 2700, failures=2)
-    shown = health_resource(account(scopes_granted=("b", "a"), token=token, validated_at=NOW), NOW + 60.9, "")
+    shown = health_resource(account(scopes_granted=("b", "a"), token=token, probe=Probe(valid_at=NOW)), NOW + 60.9, "")
     assert shown["scopes"] == {"wanted": ["https://mail.google.com/"], "granted": ["a", "b"]}
     assert shown["token"] == {
         "refreshed_at": "2025-06-15T15:06:40.123Z",

@@ -10,7 +10,7 @@ import pytest
 
 from mailbearer.account import Account, AccountState
 from mailbearer.message import Outcome, Outgoing, Remedy, Verdict
-from mailbearer.registration import Endpoints, Registration
+from mailbearer.registration import Endpoints, Flow, Registration
 from mailbearer.transports.gmail import GmailTransport
 from mailbearer.transports.graph import GraphTransport
 from mailbearer.transports.smtp_answers import Stage, classify, decode_challenge, parse_reply
@@ -38,7 +38,7 @@ REGISTRATION = Registration(
     kind="oidc",
     client_id="c",
     transport="t",
-    flow="authorization_code",
+    flow=Flow.AUTHORIZATION_CODE,
     endpoints=Endpoints(authorize_url="", token_url=""),
     scopes=(),
 )

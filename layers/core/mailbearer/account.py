@@ -20,9 +20,27 @@ class AccountState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What came of the last look whether the token opens the mailbox; times are epoch seconds, 0 = none.
+
+    `outcome` is `valid`, `invalid` or `unknown`; `how` names what was asked, `code` is the diagnosis' word for a
+    refusal, `identity` whose mailbox it is in the provider's words. `due_at` is when to look again.
+    """
+
+    at: float = 0
+    valid_at: float = 0
+    due_at: float = 0
+    outcome: str = ""
+    how: str = ""
+    code: str = ""
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One mailbox; `provider` names its registration, times are epoch seconds.
 
+    `grants` are the moments at which consents gave refresh tokens that may still live: some providers cap their number.
     `revocation_pending` says that the provider or the vault has still to be told of a revocation. `revision` grows by
     one with every change, so that no writer overwrites what it has not read.
     """
@@ -40,10 +58,18 @@ class Account:
     scopes_granted: tuple[str, ...] = ()
     created_at: float
     updated_at: float
-    validated_at: float = 0
     revocation_pending: bool = False
     revision: int = 0
     token: TokenState = field(default_factory=TokenState)
+    probe: Probe = field(default_factory=Probe)
+    grants: tuple[float, ...] = ()
+
+    @property
+    def due_at(self) -> float:
+        """Give when the schedule has work with this mailbox (epoch seconds), 0 = never."""
+        if self.state in {AccountState.ACTIVE, AccountState.PAUSED}:
+            return min(filter(None, (self.token.due_at, self.probe.due_at)), default=0)
+        return self.token.due_at if self.revocation_pending else 0
 
     def changed(self, **fields: Any) -> Self:
         """Give the account with these fields changed, as the next revision."""

@@ -21,8 +21,6 @@ from mailbearer.errors import (
 from mailbearer.ports import (
     AccountStore,
     AuthorizationRequest,
-    AuthorizationServer,
-    ClientSecrets,
     Clock,
     ConsentStore,
     EventBus,
@@ -37,6 +35,8 @@ from mailbearer.token import StoredToken, TokenSet, fingerprint, planned_version
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mailbearer.client import Client
+    from mailbearer.definition import Definitions
     from mailbearer.lifecycle import Lifecycle
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
@@ -71,8 +71,7 @@ class ConsentFlow:
     registrations: RegistrationStore
     consents: ConsentStore
     vault: TokenVault
-    client_secrets: ClientSecrets
-    server: Callable[[], AuthorizationServer]
+    client: Client
     transport: Callable[[str], Transport]
     lifecycle: Lifecycle
     events: EventBus
@@ -80,8 +79,7 @@ class ConsentFlow:
     clock: Clock
     random_bytes: RandomBytes
     api_url: str
-    own_names: Callable[[str, str], frozenset[str]] = lambda _kind, granted: frozenset(granted.split())
-    """Gives the scopes that a kind of provider granted under the names by which they were asked for."""
+    definitions: Definitions
 
     @property
     def redirect_uri(self) -> str:
@@ -126,7 +124,7 @@ class ConsentFlow:
             redirect_uri=consent.redirect_uri,
             login_hint=account.address,
         )
-        return ConsentPage(account, registration, self.server().authorization_url(registration, request))
+        return ConsentPage(account, registration, self.client.authorization_url(registration, request))
 
     def finish(self, query: Mapping[str, str]) -> Connected:
         """Take the callback (RFC 6749 section 4.1.2) to a connected mailbox, or refuse it with the reason audited.
@@ -183,9 +181,8 @@ class ConsentFlow:
     def _redeem(self, code: str, consent: Consent, account: Account, registration: Registration) -> Connected:
         """Use the code once, pin the mailbox, and only then store."""
         try:
-            secret = self.client_secrets.read(registration.name)
-            answer = self.server().redeem(
-                registration, secret, code=code, verifier=consent.verifier, redirect_uri=consent.redirect_uri
+            answer = self.client.redeem(
+                registration, code=code, verifier=consent.verifier, redirect_uri=consent.redirect_uri
             )
         except SecretMissing as error:
             raise ConsentRefused(error.detail, reason="registration_incomplete", status=502) from error
@@ -198,7 +195,7 @@ class ConsentFlow:
             self._check_refresh_token(answer)
             return self._store(account, registration, answer)
         except ConsentRefused:
-            self._give_back(registration, secret, answer)
+            self._give_back(registration, answer)
             raise
 
     def _check_id_token(self, answer: TokenAnswer, consent: Consent, registration: Registration) -> None:
@@ -244,7 +241,7 @@ class ConsentFlow:
         claims, silence = answer.claims, ""
         if not _identities(claims):
             try:
-                claims = self.server().userinfo(registration, answer.access_token)
+                claims = self.client.userinfo(registration, answer.access_token)
             except TokenError as error:
                 # A token without the scope `openid` may not ask there; the mail side may still know.
                 claims, silence = None, f" ({error.detail})"
@@ -264,13 +261,13 @@ class ConsentFlow:
             )
             raise ConsentRefused(msg, reason="identity_unproven", status=502)
 
-    def _give_back(self, registration: Registration, secret: str, answer: TokenAnswer) -> None:
+    def _give_back(self, registration: Registration, answer: TokenAnswer) -> None:
         """Revoke a grant that will not be used; nothing of it was stored."""
         token, hint = (
             (answer.refresh_token, "refresh_token") if answer.refresh_token else (answer.access_token, "access_token")
         )
         try:
-            self.server().revoke(registration, secret, token=token, hint=hint)
+            self.client.revoke(registration, token=token, hint=hint)
         except TokenError as error:
             self.trail.note("token.revoke_failed", registration.name, "failed", reason=error.code)
 
@@ -303,10 +300,7 @@ class ConsentFlow:
             # Revoked while the provider was asked: the secret must not outlive that.
             self.vault.retire(account.id)
             raise
-        granted, asked = self.own_names(registration.kind, tokens.scope), frozenset(wanted.split())
-        # Servers leave what only concerns the grant itself out of the scope they give back.
-        missing = tuple(sorted(asked - granted - {"openid", "email", "profile", "offline_access"}))
-        excessive = tuple(sorted(granted - asked - {"openid", "email", "profile", "offline_access"}))
+        missing, excessive = self.definitions(registration.kind).scope_drift(tuple(wanted.split()), tokens.scope)
         self.trail.note(
             "consent.granted",
             account.id,

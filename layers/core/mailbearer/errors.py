@@ -168,10 +168,19 @@ class UnsafeEndpoint(MailbearerError):
 
 
 class TokenError(MailbearerError):
-    """The root of what can go wrong between us and an authorization server."""
+    """The root of what can go wrong between us and an authorization server.
+
+    `finding` is the diagnosis' code for it, `raw` what the provider itself said (`invalid_client/7000222`); both may be
+    empty.
+    """
 
     code = "token_error"
     title = "The authorization server did not give a token"
+
+    def __init__(self, detail: str, *, finding: str = "", raw: str = "") -> None:
+        super().__init__(detail)
+        self.finding = finding
+        self.raw = raw
 
 
 class GrantDead(TokenError):
@@ -180,8 +189,8 @@ class GrantDead(TokenError):
     code = "consent_required"
     title = "The mailbox has to be connected again"
 
-    def __init__(self, detail: str, *, reason: str) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, *, reason: str, raw: str = "") -> None:
+        super().__init__(detail, finding=reason, raw=raw)
         self.reason = reason
 
 
@@ -193,8 +202,10 @@ class GrantRefused(TokenError):
 
     code = "invalid_grant"
 
-    def __init__(self, detail: str, *, error_codes: tuple[int, ...] = (), subtype: str = "") -> None:
-        super().__init__(detail)
+    def __init__(
+        self, detail: str, *, error_codes: tuple[int, ...] = (), subtype: str = "", finding: str = "", raw: str = ""
+    ) -> None:
+        super().__init__(detail, finding=finding, raw=raw)
         self.error_codes = error_codes
         self.subtype = subtype
 
@@ -221,8 +232,8 @@ class TokenEndpointBusy(TokenError):
     code = "token_endpoint_unavailable"
     retryable = True
 
-    def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, *, retry_after: float | None = None, finding: str = "", raw: str = "") -> None:
+        super().__init__(detail, finding=finding, raw=raw)
         self.retry_after = retry_after
 
 
@@ -237,6 +248,21 @@ class TokenAnswerInvalid(TokenError):
 
     code = "token_answer_invalid"
     retryable = True
+
+
+class AuthorizationPending(TokenError):
+    """The person has not yet answered at the provider's device page (RFC 8628 section 3.5).
+
+    With `slow_down` the provider wants five seconds more between two questions from now on.
+    """
+
+    code = "authorization_pending"
+    title = "Nobody has answered yet"
+    retryable = True
+
+    def __init__(self, detail: str, *, slow_down: bool = False) -> None:
+        super().__init__(detail)
+        self.slow_down = slow_down
 
 
 class RefreshDeferred(TokenError):

@@ -29,11 +29,10 @@ from mailbearer.token_cache import TokenCache
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mailbearer.client import Client
     from mailbearer.lease import Lease
     from mailbearer.ports import (
         AccountStore,
-        AuthorizationServer,
-        ClientSecrets,
         Clock,
         EventBus,
         RandomBytes,
@@ -65,8 +64,7 @@ class Lifecycle:
     lease: Lease
     registrations: RegistrationStore
     vault: TokenVault
-    client_secrets: ClientSecrets
-    server: Callable[[], AuthorizationServer]
+    client: Client
     events: EventBus
     trail: Trail
     clock: Clock
@@ -158,12 +156,7 @@ class Lifecycle:
         self.trail.flush()
         try:
             registration = self._registration(account)
-            answer = self.server().refresh(
-                registration,
-                self.client_secrets.read(registration.name),
-                refresh_token=stored.tokens.refresh_token,
-                scope=stored.tokens.scope,
-            )
+            answer = self.client.renew(registration, stored.tokens, subject=account.address)
         except GrantRefused as error:
             return self._refused(account, stored, error, refused_version)
         except ClientRefused as error:
@@ -282,8 +275,7 @@ class Lifecycle:
         current = self.accounts.get(account.id)
         if current is None or current.state is AccountState.REVOKED:
             try:
-                secret = self.client_secrets.read(registration.name)
-                self.server().revoke(registration, secret, token=tokens.refresh_token, hint="refresh_token")
+                self.client.revoke(registration, token=tokens.refresh_token, hint="refresh_token")
             except (TokenError, SecretMissing, Unavailable) as failure:
                 self.trail.note("token.revoke_failed", account.id, "failed", reason=failure.code)
             else:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from mailbearer.diagnosis import Answer, diagnose
 from mailbearer.errors import (
+    AuthorizationPending,
     ClientRefused,
     Fault,
     GrantRefused,
@@ -25,7 +26,7 @@ from mailbearer.errors import (
     TokenError,
     TokenRefused,
 )
-from mailbearer.ports import TokenAnswer
+from mailbearer.ports import DeviceAuthorization, TokenAnswer, TokenFacts
 from mailbearer.registration import Discovery, Endpoints
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_EXPIRY = 300.0
 """Assumed life of an access token, in seconds, when the server says none or an impossible one."""
 
+_POLL_EVERY = 5.0  # RFC 8628 section 3.2: what holds where the server names no interval
 _LONGEST_BODY = 64 * 1024
 _LONGEST_EXPIRY = 366 * 86_400.0
 _LONGEST_WAIT = 86_400.0
@@ -89,7 +91,44 @@ def token_answer(reply: Reply, *, with_claims: bool) -> TokenAnswer:
         refresh_token=refresh_token,
         scope=_scope(answer.get("scope")),
         claims=id_token_claims(id_token) if id_token else None,
+        grant_ends_in=_grant_life(answer),
     )
+
+
+def device_authorization(reply: Reply) -> DeviceAuthorization:
+    """Read a device authorization answer (RFC 8628 section 3.2). Raises the `TokenError` family."""
+    answer = _answer(reply)
+    # Google and old Microsoft endpoints say verification_url.
+    uri = _text(answer, "verification_uri") or _text(answer, "verification_url")
+    device_code, user_code = _text(answer, "device_code"), _text(answer, "user_code")
+    if not (device_code and user_code and uri.startswith(("https://", "http://"))):
+        raise TokenAnswerInvalid("The device authorization answer lacks device_code, user_code or verification_uri.")
+    return DeviceAuthorization(
+        device_code=device_code,
+        user_code=user_code,
+        verification_uri=uri,
+        verification_uri_complete=_text(answer, "verification_uri_complete"),
+        expires_in=_expiry(answer.get("expires_in")),
+        interval=min(_seconds(answer.get("interval")) or _POLL_EVERY, 60.0),
+    )
+
+
+def introspection(reply: Reply) -> TokenFacts:
+    """Read an introspection answer (RFC 7662 section 2.2). Raises the `TokenError` family."""
+    answer = _answer(reply)
+    return TokenFacts(active=answer.get("active") is True, scope=_scope(answer.get("scope")), claims=answer)
+
+
+def tokeninfo(reply: Reply) -> TokenFacts:
+    """Read an answer of Google's tokeninfo endpoint; it refuses a dead token with 400.
+
+    Raises the `TokenError` family.
+    """
+    body = _json(reply.body)
+    if reply.status == _BAD and body and body.get("error") in {"invalid_token", "invalid_request", "invalid_grant"}:
+        return TokenFacts(active=False)
+    answer = _answer(reply)
+    return TokenFacts(active=True, scope=_scope(answer.get("scope")), claims=answer)
 
 
 def id_token_claims(id_token: object) -> Mapping[str, object]:
@@ -178,8 +217,12 @@ def _error(reply: Reply, body: dict[str, Any] | None) -> TokenError:
     detail = _scrubbed(f"{refusal.word or 'no error code'} (HTTP {reply.status})", refusal, reply.secrets)
     if reply.status in {_TIMEOUT, _TOO_MANY} or reply.status >= _SERVER:
         return TokenEndpointBusy(detail, retry_after=_retry_after(reply))
-    if body is None:
-        return _unreadable(reply)
+    return _refused(reply, refusal, detail) if body is not None else _unreadable(reply)
+
+
+def _refused(reply: Reply, refusal: _Refusal, detail: str) -> TokenError:
+    if refusal.word in {"authorization_pending", "slow_down"}:
+        return AuthorizationPending(detail, slow_down=refusal.word == "slow_down")
     match diagnose(refusal.word, error_codes=refusal.codes, subtype=refusal.subtype).answer:
         case Answer.BUSY:
             return TokenEndpointBusy(detail, retry_after=_retry_after(reply))
@@ -235,11 +278,21 @@ def _scrubbed(lead: str, refusal: _Refusal, secrets: Iterable[str]) -> str:
 
 
 def _expiry(value: object) -> float:
+    return _seconds(value) or DEFAULT_EXPIRY
+
+
+def _grant_life(answer: Mapping[str, Any]) -> float | None:
+    """Read how long the grant still lives, in seconds: Google's name for it, then Keycloak's."""
+    return _seconds(answer.get("refresh_token_expires_in")) or _seconds(answer.get("refresh_expires_in"))
+
+
+def _seconds(value: object) -> float | None:
+    """Read a number of seconds, also as text; None for what is none or impossible."""
     try:
         seconds = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
-        return DEFAULT_EXPIRY
-    return seconds if 0 < seconds <= _LONGEST_EXPIRY else DEFAULT_EXPIRY
+        return None
+    return seconds if 0 < seconds <= _LONGEST_EXPIRY else None
 
 
 def _scope(value: object) -> str | None:

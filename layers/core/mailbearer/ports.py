@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mailbearer.account import Account, Consent
     from mailbearer.audit import AuditEvent
     from mailbearer.caller import ApiKey
+    from mailbearer.credential import Credential
     from mailbearer.errors import Fault
     from mailbearer.message import Address, Message, MessageRecord, Outcome, Outgoing
     from mailbearer.registration import Registration
@@ -85,7 +86,7 @@ class AccountStore(Protocol):
         """List accounts; the second value continues the list, empty at its end."""
 
     def due(self, now: float, *, limit: int) -> list[str]:
-        """Give the ids of up to `limit` accounts whose `token.due_at` has come, the longest overdue first.
+        """Give the ids of up to `limit` accounts whose `due_at` has come, the longest overdue first.
 
         Only active and paused accounts are ever due, and those whose revocation is pending.
         """
@@ -109,6 +110,12 @@ class RegistrationStore(Protocol):
 
     def create(self, registration: Registration) -> bool:
         """Put the registration if its name is new; tell whether it was."""
+
+    def replace(self, new: Registration, *, expected: Registration) -> Registration:
+        """Write `new`, the next revision of `expected`, if the stored revision still is that of `expected`.
+
+        Gives the registration that stands there afterwards. Raises `NotFound` if there is none.
+        """
 
     def get(self, name: str) -> Registration | None:
         """Read one registration."""
@@ -147,14 +154,17 @@ class TokenVault(Protocol):
         """Overwrite the value with a tombstone, strip its labels and schedule the secret's deletion; safe to repeat."""
 
 
-class ClientSecrets(Protocol):
-    """The secrets of registrations."""
+class CredentialVault(Protocol):
+    """The secrets of registrations, one each, holding one credential or more."""
 
-    def read(self, registration: str) -> str:
-        """Read the client secret; empty for a public client. Raises `SecretMissing`."""
+    def read(self, registration: str) -> tuple[Credential, ...]:
+        """Read the credentials, at least one, in the order in which to try them. Raises `SecretMissing`."""
 
-    def create(self, registration: str, client_secret: str) -> None:
-        """Keep a client secret; the same again changes nothing. Raises `Conflict` if the registration has another."""
+    def create(self, registration: str, credential: Credential) -> None:
+        """Keep a first credential; the same again changes nothing.
+
+        Raises `Conflict` if the registration has others.
+        """
 
 
 class MessageQueue(Protocol):
@@ -214,7 +224,8 @@ class EventBus(Protocol):
 class TokenAnswer:
     """A checked token answer: `expires_in` in seconds, `refresh_token` empty if none came, `scope` None if unsaid.
 
-    `claims` are those of the id token, if one came.
+    `claims` are those of the id token, if one came. `grant_ends_in` (seconds) is there if the provider says that it
+    will end the grant, as Google does for an app in Testing.
     """
 
     access_token: str = field(repr=False)
@@ -222,6 +233,31 @@ class TokenAnswer:
     refresh_token: str = field(default="", repr=False)
     scope: str | None = None
     claims: Mapping[str, object] | None = field(default=None, repr=False)
+    grant_ends_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenFacts:
+    """What a server says of an access token (RFC 7662 section 2.2, or Google's tokeninfo).
+
+    `scope` is None if it does not say; `claims` hold what it says of the mailbox.
+    """
+
+    active: bool
+    scope: str | None = None
+    claims: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAuthorization:
+    """A device authorization answer (RFC 8628 section 3.2); `expires_in` and `interval` are in seconds."""
+
+    device_code: str = field(repr=False)
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str = ""
+    expires_in: float
+    interval: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,15 +281,41 @@ class AuthorizationServer(Protocol):
         """Give the URL to which the owner of the mailbox is sent."""
 
     def redeem(
-        self, registration: Registration, client_secret: str, *, code: str, verifier: str, redirect_uri: str
+        self, registration: Registration, credential: Credential, *, code: str, verifier: str, redirect_uri: str
     ) -> TokenAnswer:
         """Exchange an authorization code. Raises the `TokenError` family."""
 
-    def refresh(self, registration: Registration, client_secret: str, *, refresh_token: str, scope: str) -> TokenAnswer:
-        """Use a refresh token once. Raises the `TokenError` family."""
+    def refresh(
+        self, registration: Registration, credential: Credential, *, refresh_token: str, scope: str
+    ) -> TokenAnswer:
+        """Use a refresh token once, asking for exactly `scope`. Raises the `TokenError` family."""
 
-    def revoke(self, registration: Registration, client_secret: str, *, token: str, hint: str) -> bool:
+    def client_credentials(self, registration: Registration, credential: Credential) -> TokenAnswer:
+        """Get a token for the registration itself (RFC 6749 section 4.4). Raises the `TokenError` family."""
+
+    def assertion(self, registration: Registration, credential: Credential, *, subject: str) -> TokenAnswer:
+        """Get a token for `subject` by a signed assertion (RFC 7523 section 2.1). Raises the `TokenError` family."""
+
+    def device_authorization(self, registration: Registration, credential: Credential) -> DeviceAuthorization:
+        """Ask for a device code (RFC 8628 section 3.1). Raises the `TokenError` family."""
+
+    def device_token(self, registration: Registration, credential: Credential, *, device_code: str) -> TokenAnswer:
+        """Ask once for the tokens (RFC 8628 section 3.4).
+
+        Raises `AuthorizationPending` while nobody has answered, else the `TokenError` family.
+        """
+
+    def revoke(self, registration: Registration, credential: Credential, *, token: str, hint: str) -> bool:
         """Revoke a token (RFC 7009); False if the provider has no endpoint for it. Raises the `TokenError` family."""
+
+    def introspect(self, registration: Registration, credential: Credential, access_token: str) -> TokenFacts | None:
+        """Ask for what the server knows of a token (RFC 7662); None if it has no endpoint for it.
+
+        Raises the `TokenError` family.
+        """
+
+    def tokeninfo(self, registration: Registration, access_token: str) -> TokenFacts | None:
+        """Ask Google's tokeninfo endpoint; None if there is none. Raises the `TokenError` family."""
 
     def userinfo(self, registration: Registration, access_token: str) -> Mapping[str, object] | None:
         """Ask whose token it is; None if the provider has no endpoint for it. Raises the `TokenError` family."""

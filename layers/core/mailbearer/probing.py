@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mailbearer.errors import ClientRefused, TokenRefused
@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.account import Account
+    from mailbearer.client import Client
     from mailbearer.lifecycle import Lifecycle
-    from mailbearer.ports import AccountStore, AuthorizationServer, Clock, RegistrationStore, Transport
+    from mailbearer.ports import AccountStore, Clock, RegistrationStore, Transport
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 
@@ -34,7 +35,7 @@ class Prober:
     accounts: AccountStore
     registrations: RegistrationStore
     lifecycle: Lifecycle
-    server: Callable[[], AuthorizationServer]
+    client: Client
     transport: Callable[[str], Transport]
     trail: Trail
     clock: Clock
@@ -58,12 +59,13 @@ class Prober:
         self.trail.note("token.validated", account.id, outcome)
         current = self.accounts.get(account.id) or account
         if valid:
-            probed = current.changed(validated_at=self.clock())
+            now = self.clock()
+            probed = current.changed(probe=replace(current.probe, at=now, valid_at=now, outcome=outcome))
             current = self.accounts.replace(probed, expected=current)
         return Probed(current, valid)
 
     def _ask_userinfo(self, registration: Registration, token: str) -> bool | None:
         try:
-            return None if self.server().userinfo(registration, token) is None else True
+            return None if self.client.userinfo(registration, token) is None else True
         except TokenRefused:
             return False

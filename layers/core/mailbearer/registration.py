@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Flow(StrEnum):
+    """How a registration comes by tokens."""
+
+    AUTHORIZATION_CODE = "authorization_code"
+    """The mailbox's owner consents in a browser (RFC 6749 section 4.1, RFC 7636)."""
+    DEVICE_CODE = "device_code"
+    """The owner types a code at the provider's page, on any device (RFC 8628)."""
+    CLIENT_CREDENTIALS = "client_credentials"
+    """The registration speaks for itself, as far as an administrator lets it (RFC 6749 section 4.4)."""
+    JWT_BEARER = "jwt_bearer"
+    """A service account signs an assertion for the mailbox (RFC 7523 section 2.1)."""
+
+    @property
+    def unattended(self) -> bool:
+        """Tell whether no person consents: then there is no grant that could die and no refresh token to lose."""
+        return self in {Flow.CLIENT_CREDENTIALS, Flow.JWT_BEARER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +34,8 @@ class Endpoints:
     revoke_url: str = ""
     userinfo_url: str = ""
     introspection_url: str = ""
+    tokeninfo_url: str = ""
+    device_authorization_url: str = ""
     issuer: str = ""
 
 
@@ -37,13 +59,18 @@ class SmtpServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """Everything about a registration that is no secret; `name` is the operator's word for it."""
+    """Everything about a registration that is no secret; `name` is the operator's word for it.
+
+    `cloud` names the provider's national cloud or data centre, empty for its usual one. `warned` holds the warnings
+    that were given of credentials about to expire, each `<credential id>:<days>`; `checked_at` (epoch seconds) is when
+    the schedule last looked. `revision` grows by one with every change.
+    """
 
     name: str
     kind: str
     client_id: str
     transport: str
-    flow: str
+    flow: Flow
     endpoints: Endpoints
     scopes: tuple[str, ...]
     api_base_url: str = ""
@@ -53,3 +80,11 @@ class Registration:
     issuer_in_callback: bool = False
     token_auth_method: str = "client_secret_basic"  # noqa: S105 - RFC 6749's name of a method
     created_at: float = 0
+    cloud: str = ""
+    warned: tuple[str, ...] = ()
+    checked_at: float = 0
+    revision: int = 0
+
+    def changed(self, **fields: Any) -> Self:
+        """Give the registration with these fields changed, as the next revision."""
+        return replace(self, revision=self.revision + 1, **fields)

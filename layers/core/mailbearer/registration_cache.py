@@ -35,6 +35,12 @@ class RegistrationCache:
         """Put the registration if its name is new; tell whether it was."""
         return self._store.create(registration)
 
+    def replace(self, new: Registration, *, expected: Registration) -> Registration:
+        """Write `new` if the stored revision still is that of `expected`; give the registration that stands there."""
+        stands = self._store.replace(new, expected=expected)
+        self._known[new.name] = (self._clock(), stands)
+        return stands
+
     def listing(self) -> list[Registration]:
         """List all registrations by name."""
         return self._store.listing()

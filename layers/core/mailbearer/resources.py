@@ -80,7 +80,7 @@ def health_resource(account: Account, now: float, consent_path: str) -> dict[str
             "backoff_until": _moment(token.backoff_until) if token.backoff_until > now else None,
             "failures": token.failures,
         },
-        "last_probe": _moment(account.validated_at),
+        "last_probe": _moment(account.probe.valid_at),
         "diagnosis": _diagnosis(account, now, consent_path),
     }
 

@@ -9,12 +9,9 @@ from mailbearer.account import Account, AccountState
 from mailbearer.errors import Conflict, SecretMissing, TokenError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from mailbearer.client import Client
     from mailbearer.ports import (
         AccountStore,
-        AuthorizationServer,
-        ClientSecrets,
         Clock,
         EventBus,
         RegistrationStore,
@@ -48,8 +45,7 @@ class Revocation:
     accounts: AccountStore
     registrations: RegistrationStore
     vault: TokenVault
-    client_secrets: ClientSecrets
-    server: Callable[[], AuthorizationServer]
+    client: Client
     events: EventBus
     trail: Trail
     clock: Clock
@@ -119,11 +115,9 @@ class Revocation:
             registration = self.registrations.get(account.provider)
             if stored is None or registration is None:
                 return True
-            secret = self.client_secrets.read(registration.name)
-            server = self.server()
-            told = server.revoke(registration, secret, token=stored.tokens.refresh_token, hint="refresh_token")
+            told = self.client.revoke(registration, token=stored.tokens.refresh_token, hint="refresh_token")
             if told:
-                server.revoke(registration, secret, token=stored.tokens.access_token, hint="access_token")
+                self.client.revoke(registration, token=stored.tokens.access_token, hint="access_token")
         except (TokenError, SecretMissing, Unavailable) as error:
             self.trail.note("token.revoke_failed", account.id, "failed", reason=error.code)
             return False

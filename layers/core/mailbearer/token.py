@@ -29,7 +29,9 @@ class TokenSet:
 class TokenState:
     """The public side of a mailbox's token: lease, version and deadlines, never a token.
 
-    Times are epoch seconds, 0 = none.
+    Times are epoch seconds, 0 = none. `grant_ends_at` is when the provider ends the grant whatever we do. `calls` holds
+    when the token endpoint was last asked, where the provider counts that. `failure` is the diagnosis' code for the
+    last refusal, `failure_raw` the provider's own.
 
     `fence` grows with every lease and every shutting off, so whoever holds an older number can no longer store
     anything.
@@ -49,6 +51,10 @@ class TokenState:
     forced_at: float = 0
     answer_lost_at: float = 0
     write_allowance_at: float = 0
+    grant_ends_at: float = 0
+    calls: tuple[float, ...] = ()
+    failure: str = ""
+    failure_raw: str = ""
 
     def lives(self, moment: float) -> bool:
         """Tell whether the stored access token is still good at `moment`."""

@@ -16,19 +16,22 @@ from mailbearer.aws.audit_spool import S3AuditSpool
 from mailbearer.aws.clients import Clients
 from mailbearer.aws.consents import DynamoDBConsentStore
 from mailbearer.aws.content import S3ContentStore
+from mailbearer.aws.credentials import SecretsManagerCredentialVault
 from mailbearer.aws.event_bus import EventBridgeBus
 from mailbearer.aws.keys import DynamoDBKeyStore
 from mailbearer.aws.messages import DynamoDBMessageStore
 from mailbearer.aws.queue import SQSMessageQueue
 from mailbearer.aws.registrations import DynamoDBRegistrationStore
-from mailbearer.aws.secrets import SecretsManagerClientSecrets, SecretsManagerTokenVault
+from mailbearer.aws.tokens import SecretsManagerTokenVault
 from mailbearer.trail import BufferedTrail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mailbearer.client import Client
     from mailbearer.config import Settings
     from mailbearer.consent import ConsentFlow
+    from mailbearer.definition import Definition
     from mailbearer.delivery import Delivery
     from mailbearer.directory import Directory
     from mailbearer.egress import Egress
@@ -44,11 +47,10 @@ if TYPE_CHECKING:
 # all the rest together, and a worker whose tokens are fresh never needs it.
 
 
-def _own_names(kind: str, granted: str) -> frozenset[str]:
-    from mailbearer.providers import DEFINITIONS
+def _definition_of(kind: str) -> Definition:
+    from mailbearer.providers import definition_of
 
-    definition = DEFINITIONS.get(kind)
-    return definition.own_names(granted) if definition else frozenset(granted.split())
+    return definition_of(kind)
 
 
 class Wiring:
@@ -108,10 +110,10 @@ class Wiring:
         )
 
     @cached_property
-    def client_secrets(self) -> SecretsManagerClientSecrets:
-        """Give the secrets of the registrations."""
+    def credentials(self) -> SecretsManagerCredentialVault:
+        """Give the vault of the registrations' credentials."""
         settings = self.settings
-        return SecretsManagerClientSecrets(
+        return SecretsManagerCredentialVault(
             self.clients.secretsmanager, settings.secrets_prefix, kms_key_id=settings.kms_key_id
         )
 
@@ -160,7 +162,7 @@ class Wiring:
             if self._server is None:
                 from mailbearer.oauth import AuthlibServer
 
-                self._server = AuthlibServer(self.egress, self.clock)
+                self._server = AuthlibServer(self.egress, self.clock, self.random_bytes)
             return self._server
 
     def transport(self, name: str) -> Transport:
@@ -225,6 +227,13 @@ class Wiring:
         )
 
     @cached_property
+    def client(self) -> Client:
+        """Give our side of every registration."""
+        from mailbearer.client import Client
+
+        return Client(credentials=self.credentials, definitions=_definition_of, server=self.server, trail=self.trail)
+
+    @cached_property
     def lifecycle(self) -> Lifecycle:
         """Give the keeping of tokens."""
         from mailbearer.lease import Lease
@@ -235,8 +244,7 @@ class Wiring:
             lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
             registrations=self.registrations,
             vault=self.vault,
-            client_secrets=self.client_secrets,
-            server=self.server,
+            client=self.client,
             events=self.events,
             trail=self.trail,
             clock=self.clock,
@@ -276,8 +284,7 @@ class Wiring:
             accounts=self.accounts,
             registrations=self.registrations,
             vault=self.vault,
-            client_secrets=self.client_secrets,
-            server=self.server,
+            client=self.client,
             events=self.events,
             trail=self.trail,
             clock=self.clock,
@@ -292,7 +299,7 @@ class Wiring:
             accounts=self.accounts,
             registrations=self.registrations,
             lifecycle=self.lifecycle,
-            server=self.server,
+            client=self.client,
             transport=self.transport,
             trail=self.trail,
             clock=self.clock,
@@ -323,8 +330,7 @@ class Wiring:
             registrations=self.registrations,
             consents=self.consents,
             vault=self.vault,
-            client_secrets=self.client_secrets,
-            server=self.server,
+            client=self.client,
             transport=self.transport,
             lifecycle=self.lifecycle,
             events=self.events,
@@ -332,7 +338,7 @@ class Wiring:
             clock=self.clock,
             random_bytes=self.random_bytes,
             api_url=self.settings.api_url,
-            own_names=_own_names,
+            definitions=_definition_of,
         )
 
     @cached_property

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mailbearer.aws.credentials import SecretsManagerCredentialVault
 from mailbearer.aws.registrations import DynamoDBRegistrationStore
-from mailbearer.aws.secrets import SecretsManagerClientSecrets
+from mailbearer.credential import Credential
 from mailbearer.registration import Registration, SmtpServer
 from tests.integration.cli import stacks
 
@@ -28,8 +29,8 @@ def kept(name: str) -> Registration | None:
     return DynamoDBRegistrationStore(stacks.client("dynamodb"), stacks.REGISTRATIONS).get(name)
 
 
-def secrets() -> SecretsManagerClientSecrets:
-    return SecretsManagerClientSecrets(stacks.client("secretsmanager"), "mailbearer/prod")
+def secrets() -> SecretsManagerCredentialVault:
+    return SecretsManagerCredentialVault(stacks.client("secretsmanager"), "mailbearer/prod")
 
 
 def outcomes() -> list[tuple[str, str]]:
@@ -43,7 +44,7 @@ def test_registration_and_secret_are_kept_and_the_redirect_uri_is_named(deployed
     registration = kept("google")
     assert registration
     assert registration.client_id == "app.example"
-    assert secrets().read("google") == SECRET
+    assert secrets().read("google") == (Credential(client_secret=SECRET),)
     assert outcomes() == [("registration.create", "intended"), ("registration.created", "created")]
 
 
@@ -147,7 +148,7 @@ def test_the_same_command_again_changes_nothing(deployed: Operator) -> None:
 
 
 def test_the_same_command_repairs_a_crash_after_the_secret(deployed: Operator) -> None:
-    secrets().create("google", SECRET)
+    secrets().create("google", Credential(client_secret=SECRET))
     deployed.json(*GOOGLE, stdin=SECRET)
     assert kept("google")
 
@@ -157,7 +158,7 @@ def test_the_same_command_repairs_a_lost_secret(deployed: Operator) -> None:
     client = stacks.client("secretsmanager")
     client.delete_secret(SecretId="mailbearer/prod/registrations/google", ForceDeleteWithoutRecovery=True)
     deployed.json(*GOOGLE, stdin=SECRET)
-    assert secrets().read("google") == SECRET
+    assert secrets().read("google") == (Credential(client_secret=SECRET),)
 
 
 def test_another_secret_is_refused_and_the_first_one_stays(deployed: Operator) -> None:
@@ -165,7 +166,7 @@ def test_another_secret_is_refused_and_the_first_one_stays(deployed: Operator) -
     result = deployed(*GOOGLE, stdin="another")
     assert result.exit_code == 1
     assert "another client secret" in result.stderr
-    assert secrets().read("google") == SECRET
+    assert secrets().read("google") == (Credential(client_secret=SECRET),)
     assert outcomes()[-1] == ("registration.created", "failed")
 
 
@@ -194,7 +195,7 @@ def test_a_public_client_has_no_secret(deployed: Operator) -> None:
     words = [word for word in GOOGLE if word != "--client-secret-stdin"]
     shown = deployed.json(*words, "--token-auth-method", "none")
     assert shown["token_auth_method"] == "none"
-    assert secrets().read("google") == ""
+    assert secrets().read("google") == (Credential(client_secret=""),)
 
 
 def test_a_terminal_is_asked_for_what_is_missing(deployed: Operator) -> None:
@@ -204,7 +205,7 @@ def test_a_terminal_is_asked_for_what_is_missing(deployed: Operator) -> None:
     registration = kept("google")
     assert registration
     assert registration.client_id == "app.example"
-    assert secrets().read("google") == SECRET
+    assert secrets().read("google") == (Credential(client_secret=SECRET),)
 
 
 def test_a_terminal_is_asked_for_issuer_and_smtp_host_of_an_unknown_server(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from mailbearer.registration import Endpoints, Registration
+from mailbearer.registration import Endpoints, Flow, Registration
 
 
 def registration_at(
@@ -12,7 +12,7 @@ def registration_at(
         kind=kind,
         client_id="client-1",
         transport="smtp",
-        flow="authorization_code",
+        flow=Flow.AUTHORIZATION_CODE,
         endpoints=Endpoints(
             authorize_url=f"{url}/authorize",
             token_url=f"{url}/token",

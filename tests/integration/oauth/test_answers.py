@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from mailbearer.credential import Credential
 from mailbearer.egress import Egress
 from mailbearer.errors import (
     ClientRefused,
@@ -40,12 +41,13 @@ if TYPE_CHECKING:
     from mailbearer.ports import TokenAnswer
 
 SECRET, CODE, VERIFIER, REFRESH = "client-secret-1", "code-1", "verifier-1", "refresh-1"
+CREDENTIAL = Credential(client_secret=SECRET)
 GIVEN = {"access_token": "at-1", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "rt-2", "scope": "smtp"}
 HTML = {"Content-Type": "text/html"}
 
 
 def refresh(server: AuthlibServer, authority: Authority) -> TokenAnswer:
-    return server.refresh(registration_at(authority.url), SECRET, refresh_token=REFRESH, scope="smtp")
+    return server.refresh(registration_at(authority.url), CREDENTIAL, refresh_token=REFRESH, scope="smtp")
 
 
 @pytest.mark.parametrize(
@@ -194,9 +196,11 @@ def test_no_error_repeats_what_was_sent_or_given(server: AuthlibServer, authorit
     )
     registration = registration_at(authority.url, method="client_secret_post")
     for call in (
-        lambda: server.redeem(registration, SECRET, code=CODE, verifier=VERIFIER, redirect_uri="https://a.example/cb"),
-        lambda: server.refresh(registration, SECRET, refresh_token=REFRESH, scope="smtp"),
-        lambda: server.revoke(registration, SECRET, token=REFRESH, hint="refresh_token"),
+        lambda: server.redeem(
+            registration, CREDENTIAL, code=CODE, verifier=VERIFIER, redirect_uri="https://a.example/cb"
+        ),
+        lambda: server.refresh(registration, CREDENTIAL, refresh_token=REFRESH, scope="smtp"),
+        lambda: server.revoke(registration, CREDENTIAL, token=REFRESH, hint="refresh_token"),
     ):
         with pytest.raises(TokenError) as caught:
             call()
@@ -211,7 +215,7 @@ def test_the_claims_of_the_id_token_come_with_the_code(server: AuthlibServer, au
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     authority.answers(200, json.dumps(GIVEN | {"id_token": f"e30.{payload}.c2ln"}))
     given = server.redeem(
-        registration_at(authority.url), SECRET, code=CODE, verifier=VERIFIER, redirect_uri="https://a.example/cb"
+        registration_at(authority.url), CREDENTIAL, code=CODE, verifier=VERIFIER, redirect_uri="https://a.example/cb"
     )
     assert given.claims == claims
 
@@ -223,7 +227,11 @@ def test_a_broken_id_token_spoils_a_consent_but_no_refresh(
     authority.answers(200, json.dumps(GIVEN | {"id_token": id_token}))
     with pytest.raises(TokenAnswerInvalid):
         server.redeem(
-            registration_at(authority.url), SECRET, code=CODE, verifier=VERIFIER, redirect_uri="https://a.example/cb"
+            registration_at(authority.url),
+            CREDENTIAL,
+            code=CODE,
+            verifier=VERIFIER,
+            redirect_uri="https://a.example/cb",
         )
     assert refresh(server, authority).refresh_token == "rt-2"
 
@@ -249,10 +257,10 @@ def test_a_token_that_the_server_no_longer_knows_counts_as_revoked(
     authority.answers(status, body)
     registration = registration_at(authority.url)
     if isinstance(revoked, bool):
-        assert server.revoke(registration, SECRET, token=REFRESH, hint="refresh_token") is revoked
+        assert server.revoke(registration, CREDENTIAL, token=REFRESH, hint="refresh_token") is revoked
         return
     with pytest.raises(TokenError) as caught:
-        server.revoke(registration, SECRET, token=REFRESH, hint="refresh_token")
+        server.revoke(registration, CREDENTIAL, token=REFRESH, hint="refresh_token")
     assert type(caught.value) is revoked
 
 
@@ -280,7 +288,7 @@ def test_a_server_that_is_not_there_is_busy_not_lost(server: AuthlibServer) -> N
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(TokenEndpointBusy) as caught:
-        server.refresh(registration_at(f"http://localhost:{port}"), SECRET, refresh_token=REFRESH, scope="")
+        server.refresh(registration_at(f"http://localhost:{port}"), CREDENTIAL, refresh_token=REFRESH, scope="")
     assert type(caught.value) is TokenEndpointBusy
 
 
@@ -344,7 +352,7 @@ def test_a_redirect_is_not_followed_on_any_session(authority: Authority) -> None
 def test_an_address_that_may_not_be_used_is_the_operators_affair() -> None:
     server = AuthlibServer(Egress(local=False), lambda: NOW)
     with pytest.raises(ClientRefused, match="may not be used"):
-        server.refresh(registration_at("https://127.0.0.1:9"), SECRET, refresh_token=REFRESH, scope="")
+        server.refresh(registration_at("https://127.0.0.1:9"), CREDENTIAL, refresh_token=REFRESH, scope="")
 
 
 @pytest.fixture
@@ -383,8 +391,8 @@ def test_no_secret_leaves_before_the_certificate_is_verified(
         authority.answers(200, json.dumps(GIVEN))
         stranger = registration_at(authority.url)
         with pytest.raises(TokenEndpointBusy) as caught:
-            server.refresh(stranger, SECRET, refresh_token=REFRESH, scope="")
+            server.refresh(stranger, CREDENTIAL, refresh_token=REFRESH, scope="")
         assert type(caught.value) is TokenEndpointBusy
         assert authority.seen == []
         trusted = replace(stranger, ca_pem=pem)
-        assert server.refresh(trusted, SECRET, refresh_token=REFRESH, scope="").access_token == "at-1"
+        assert server.refresh(trusted, CREDENTIAL, refresh_token=REFRESH, scope="").access_token == "at-1"

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from mailbearer.credential import Credential
 from mailbearer.ports import AuthorizationRequest
 from tests.integration.oauth.registrations import registration_at
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mailbearer.oauth import AuthlibServer
     from tests.integration.oauth.authority import Authority
 
-SECRET = "s:e%c r+ét"
+SECRET = Credential(client_secret="s:e%c r+ét")
 GIVEN = json.dumps({"access_token": "at-1", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "rt-2"})
 REQUEST = AuthorizationRequest(
     state="the-state",
@@ -73,7 +74,7 @@ def test_a_code_is_redeemed_with_its_verifier_and_redirect_uri(server: AuthlibSe
         "code_verifier": REQUEST.verifier,
         "redirect_uri": REQUEST.redirect_uri,
         "client_id": "client-1",
-        "client_secret": SECRET,
+        "client_secret": SECRET.client_secret,
     }
     assert (answer.access_token, answer.refresh_token, answer.expires_in) == ("at-1", "rt-2", 3600)
 
@@ -93,7 +94,7 @@ def test_a_client_without_a_secret_names_itself_in_the_body(
     method: str, server: AuthlibServer, authority: Authority
 ) -> None:
     authority.answers(200, GIVEN)
-    server.refresh(registration_at(authority.url, method=method), "", refresh_token="rt-1", scope="")
+    server.refresh(registration_at(authority.url, method=method), Credential(), refresh_token="rt-1", scope="")
     (seen,) = authority.seen
     assert "authorization" not in seen.headers
     assert seen.form == {"grant_type": "refresh_token", "refresh_token": "rt-1", "client_id": "client-1"}
@@ -107,11 +108,11 @@ def test_a_public_client_never_sends_a_secret_that_it_has(server: AuthlibServer,
     assert "client_secret" not in seen.form
 
 
-def test_microsoft_is_asked_for_offline_access_again(server: AuthlibServer, authority: Authority) -> None:
+def test_a_refresh_asks_for_exactly_the_scope_it_is_given(server: AuthlibServer, authority: Authority) -> None:
     authority.answers(200, GIVEN)
     registration = registration_at(authority.url, kind="microsoft")
     server.refresh(registration, SECRET, refresh_token="rt-1", scope="openid Mail.Send")
-    assert authority.seen[0].form["scope"] == "openid Mail.Send offline_access"
+    assert authority.seen[0].form["scope"] == "openid Mail.Send"
 
 
 def test_a_revocation_names_token_and_hint(server: AuthlibServer, authority: Authority) -> None:
@@ -124,7 +125,7 @@ def test_a_revocation_names_token_and_hint(server: AuthlibServer, authority: Aut
         "token": "rt-1",
         "token_type_hint": "refresh_token",
         "client_id": "client-1",
-        "client_secret": SECRET,
+        "client_secret": SECRET.client_secret,
     }
 
 

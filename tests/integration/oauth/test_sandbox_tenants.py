@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mailbearer.credential import Credential
 from mailbearer.errors import ClientRefused, GrantRefused, TokenAnswerInvalid, TokenAnswerLost, TokenEndpointBusy
 from mailbearer.oauth import discover
 from mailbearer.ports import AuthorizationRequest, TokenAnswer
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mailbearer.registration import Registration
 
 ADDRESS, SECRET = "anna@tenant.example", "sandbox-secret"
+CREDENTIAL = Credential(client_secret=SECRET)
 REQUEST = AuthorizationRequest(
     state="state-1",
     verifier="v" * 64,
@@ -58,7 +60,7 @@ def connected(world: World, server: AuthlibServer, registration: Registration) -
     assert callback["state"] == REQUEST.state
     assert callback["iss"] == registration.endpoints.issuer
     return server.redeem(
-        registration, SECRET, code=callback["code"], verifier=REQUEST.verifier, redirect_uri=REQUEST.redirect_uri
+        registration, CREDENTIAL, code=callback["code"], verifier=REQUEST.verifier, redirect_uri=REQUEST.redirect_uri
     )
 
 
@@ -77,16 +79,16 @@ def test_a_mailbox_connects_refreshes_and_is_revoked(
     assert claims is not None
     assert claims["email"] == ADDRESS
 
-    again = server.refresh(registration, SECRET, refresh_token=given.refresh_token, scope=given.scope)
+    again = server.refresh(registration, CREDENTIAL, refresh_token=given.refresh_token, scope=given.scope)
     assert again.access_token != given.access_token
     assert bool(again.refresh_token) is (kind != "google")
 
     last = again.refresh_token or given.refresh_token
-    revoked = server.revoke(registration, SECRET, token=last, hint="refresh_token")
+    revoked = server.revoke(registration, CREDENTIAL, token=last, hint="refresh_token")
     assert revoked is (kind != "microsoft")
     if revoked:
         with pytest.raises(GrantRefused):
-            server.refresh(registration, SECRET, refresh_token=last, scope=given.scope)
+            server.refresh(registration, CREDENTIAL, refresh_token=last, scope=given.scope)
 
 
 def test_a_wrong_secret_is_the_registrations_fault(world: World, egress: Egress, server: AuthlibServer) -> None:
@@ -96,7 +98,7 @@ def test_a_wrong_secret_is_the_registrations_fault(world: World, egress: Egress,
         with pytest.raises(ClientRefused):
             server.refresh(
                 replace(registration, token_auth_method=method),
-                "wrong",
+                Credential(client_secret="wrong"),
                 refresh_token=given.refresh_token,
                 scope=given.scope or "",
             )
@@ -122,7 +124,9 @@ def test_each_fault_of_the_token_endpoint_becomes_its_own_error(
     given = connected(world, server, registration)
     world.control.plan_fault("token", fault, tenant="microsoft")
     with pytest.raises(expected) as caught:
-        server.refresh(registration, SECRET, refresh_token=given.refresh_token, scope=given.scope or "")
+        server.refresh(registration, CREDENTIAL, refresh_token=given.refresh_token, scope=given.scope or "")
     assert type(caught.value) is expected
     assert not [secret for secret in world.control.secrets() if secret in str(caught.value)]
-    assert server.refresh(registration, SECRET, refresh_token=given.refresh_token, scope=given.scope or "").access_token
+    assert server.refresh(
+        registration, CREDENTIAL, refresh_token=given.refresh_token, scope=given.scope or ""
+    ).access_token

@@ -8,7 +8,7 @@ import pytest
 
 from mailbearer.account import Account, AccountState
 from mailbearer.egress import Egress
-from mailbearer.registration import Endpoints, Registration
+from mailbearer.registration import Endpoints, Flow, Registration
 from tests.integration.transports.peers import Certificate, make_certificate
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def registration() -> Registration:
         kind="oidc",
         client_id="client",
         transport="test",
-        flow="authorization_code",
+        flow=Flow.AUTHORIZATION_CODE,
         endpoints=Endpoints(authorize_url="", token_url=""),
         scopes=(),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailbearer.message import Outcome, Outgoing, Remedy, Verdict
+from mailbearer.registration import Flow
 from mailbearer.transports.gmail import GmailTransport
 from mailbearer.transports.graph import GraphTransport
 from tests.integration.transports.peers import HttpPeer, Peer, answer, cut, read_request, silence
@@ -130,7 +131,7 @@ def test_graph_gets_the_message_as_mime_in_base64(graph: Road) -> None:
 
 
 def test_graph_is_told_the_mailbox_when_the_token_is_the_applications(graph: Road) -> None:
-    unattended = replace(graph, registration=replace(graph.registration, flow="client_credentials"))
+    unattended = replace(graph, registration=replace(graph.registration, flow=Flow.CLIENT_CREDENTIALS))
     unattended.account = replace(graph.account, address="a/b?c@example.com")
     with HttpPeer(GRAPH_YES) as peer:
         unattended.send(peer.url)

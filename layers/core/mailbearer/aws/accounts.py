@@ -7,7 +7,7 @@ import heapq
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from mailbearer.account import Account, AccountState
+from mailbearer.account import Account, AccountState, Probe
 from mailbearer.aws import items
 from mailbearer.aws.failures import calling
 from mailbearer.errors import Conflict, NotFound
@@ -118,7 +118,7 @@ class DynamoDBAccountStore:
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def due(self, now: float, *, limit: int) -> list[str]:
-        """Give the ids of up to `limit` accounts whose `token.due_at` has come, the longest overdue first."""
+        """Give the ids of up to `limit` accounts whose `due_at` has come, the longest overdue first."""
         rows = heapq.merge(*(self._due_in_shard(str(shard), now, limit) for shard in range(_SHARDS)))
         return [account_id for _, account_id in rows][:limit]
 
@@ -148,9 +148,9 @@ def to_item(account: Account) -> items.Item:
     values["address"] = account.address.lower()
     if values["address"] != account.address:
         values["address_as_given"] = account.address
-    if is_due_sometime(account):
+    if account.due_at:
         values["due_shard"] = shard_of(account.id)
-        values["due_at"] = account.token.due_at
+        values["due_at"] = account.due_at
     return items.encode(values)
 
 
@@ -163,16 +163,8 @@ def from_item(item: Any) -> Account:
         address=values.get("address_as_given", values["address"]),
         state=AccountState(values["state"]),
         token=items.unpack(TokenState, values.get("token", {})),
+        probe=items.unpack(Probe, values.get("probe", {})),
     )
-
-
-def is_due_sometime(account: Account) -> bool:
-    """Tell whether the schedule has work with this account: a live token, or a revocation that is not finished.
-
-    A paused mailbox keeps its token alive, so that it can send as soon as it is resumed.
-    """
-    living = account.state in {AccountState.ACTIVE, AccountState.PAUSED}
-    return account.token.due_at > 0 and (living or account.revocation_pending)
 
 
 def shard_of(account_id: str) -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from mailbearer.aws import items
 from mailbearer.aws.failures import calling
-from mailbearer.registration import Endpoints, Registration, SmtpServer
+from mailbearer.errors import NotFound
+from mailbearer.registration import Endpoints, Flow, Registration, SmtpServer
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,6 +34,29 @@ class DynamoDBRegistrationStore:
                 return False
         return True
 
+    def replace(self, new: Registration, *, expected: Registration) -> Registration:
+        """Write `new` if the stored revision still is that of `expected`; give the registration that stands there."""
+        condition = "attribute_exists(#name) AND #revision = :revision"
+        values: dict[str, Any] = {"ExpressionAttributeValues": items.encode({":revision": expected.revision})}
+        if not expected.revision:
+            condition, values = "attribute_exists(#name) AND attribute_not_exists(#revision)", {}
+        with calling("dynamodb:PutItem"):
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=items.encode(items.pack(new)),
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={"#name": "name", "#revision": "revision"},
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    **values,
+                )
+            except self._client.exceptions.ConditionalCheckFailedException as error:
+                failure: Any = error.response
+                if "Item" not in failure:
+                    raise NotFound("There is no such registration.") from error
+                return _from_item(failure["Item"])
+        return new
+
     def get(self, name: str) -> Registration | None:
         """Read one registration."""
         with calling("dynamodb:GetItem"):
@@ -54,7 +78,7 @@ class DynamoDBRegistrationStore:
 
 def _from_item(item: Any) -> Registration:
     values = items.decode(item)
-    better: dict[str, Any] = {"endpoints": items.unpack(Endpoints, values["endpoints"])}
+    better: dict[str, Any] = {"flow": Flow(values["flow"]), "endpoints": items.unpack(Endpoints, values["endpoints"])}
     if "smtp" in values:
         better["smtp"] = items.unpack(SmtpServer, values["smtp"])
     return items.unpack(Registration, values, **better)

@@ -1,3 +1,5 @@
+"""What a diagnosis is made of."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ class Answer(StrEnum):
     BUSY = "busy"
     """Nothing is wrong with grant or registration; later it works again."""
     OTHER = "other"
-    """Something else; trying again changes nothing."""
+    """Something else; it says nothing about the grant."""
 
 
 class Fate(StrEnum):
@@ -37,14 +39,33 @@ class Who(StrEnum):
     OPERATOR = "operator"
 
 
+UNKNOWN_OUTCOME = "unknown_outcome"
+"""The `kind` of an answer after which nobody can tell whether the mail went out."""
+
+
+class _Known(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return name.upper()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """Our stable `code`, the cause, the remedy and who applies it; `pause` is in seconds, for what may work again."""
+    """Our stable `code`, the cause, the remedy, who applies it, and whether trying again by itself may help.
+
+    `pause` is in seconds, for what may work again. A remedy has places for `account`, `registration`, `client_id` and
+    `tenant` in braces.
+    """
 
     code: str
-    answer: Answer
+    answer: Answer = Answer.OTHER
     fate: Fate = Fate.ALIVE
     who: Who
+    retry: bool = False
     cause: str
     remedy: str
     pause: float = 900.0
+    kind: str = ""
+
+    def remedy_for(self, **known: str) -> str:
+        """Write the remedy with what is known; what is not stays as a name in capitals."""
+        return self.remedy.format_map(_Known({name: value for name, value in known.items() if value}))

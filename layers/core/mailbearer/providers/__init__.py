@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mailbearer.providers.definition import Definition, RefreshTokens
-from mailbearer.providers.kinds import DEFINITIONS
+from mailbearer.providers.kinds import DEFINITIONS, definition_of
 from mailbearer.providers.registering import register
 
-__all__ = ["DEFINITIONS", "Definition", "RefreshTokens", "register"]
+__all__ = ["DEFINITIONS", "definition_of", "register"]

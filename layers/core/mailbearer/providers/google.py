@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailbearer.providers.definition import Definition, RefreshTokens
-from mailbearer.registration import Endpoints, SmtpServer
+from mailbearer.definition import Definition, RefreshTokens
+from mailbearer.registration import Endpoints, Flow, SmtpServer
 
 GOOGLE = Definition(
     kind="google",
@@ -20,8 +20,11 @@ GOOGLE = Definition(
         "gmail": ("openid", "email", "https://www.googleapis.com/auth/gmail.send"),
         "smtp": ("openid", "email", "https://mail.google.com/"),
     },
-    flow="authorization_code",
-    flow_reason="A person owns the mailbox and consents once; Google's device flow does not offer mail scopes.",
+    flows={
+        Flow.AUTHORIZATION_CODE: (
+            "A person owns the mailbox and consents once; Google's device flow does not offer mail scopes."
+        ),
+    },
     default_transport="gmail",
     token_auth_method="client_secret_post",  # noqa: S106 - the name of a method, not a secret
     # Without `offline` there is no refresh token; without `consent` Google gives it only the first time.
@@ -30,7 +33,9 @@ GOOGLE = Definition(
     api_base_urls={"gmail": "https://gmail.googleapis.com"},
     # Google does send `iss`, but its discovery document does not promise it; it is checked when it comes.
     issuer_in_callback=False,
+    identity_claims=("email",),
     refresh_tokens=RefreshTokens.KEPT,
+    live_refresh_tokens=100,
     refresh_note=(
         "Ends on revocation, after 6 months without use, on a password change (mail scopes), after 7 days while the "
         "app is in Testing, and, the oldest first, beyond 100 live tokens per account and client."

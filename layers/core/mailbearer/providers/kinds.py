@@ -1,10 +1,19 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from mailbearer.providers.google import GOOGLE
 from mailbearer.providers.microsoft import MICROSOFT
 from mailbearer.providers.oidc import OIDC
 
+if TYPE_CHECKING:
+    from mailbearer.definition import Definition
+
 DEFINITIONS = MappingProxyType({definition.kind: definition for definition in (GOOGLE, MICROSOFT, OIDC)})
 """Every kind of provider by its name."""
+
+
+def definition_of(kind: str) -> Definition:
+    """Give the definition of a kind; of one that is not known any more the generic kind's."""
+    return DEFINITIONS.get(kind, OIDC)

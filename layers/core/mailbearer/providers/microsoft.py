@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailbearer.providers.definition import Definition, RefreshTokens
-from mailbearer.registration import Endpoints, SmtpServer
+from mailbearer.definition import Definition, RefreshTokens
+from mailbearer.registration import Endpoints, Flow, SmtpServer
 
 MICROSOFT = Definition(
     kind="microsoft",
@@ -18,13 +18,20 @@ MICROSOFT = Definition(
         "graph": ("openid", "email", "offline_access", "Mail.Send"),
         "smtp": ("openid", "email", "offline_access", "https://outlook.office.com/SMTP.Send"),
     },
-    flow="authorization_code",
-    flow_reason="A person owns the mailbox and consents once; an app-only grant could send as any mailbox.",
+    flows={
+        Flow.AUTHORIZATION_CODE: (
+            "A person owns the mailbox and consents once; an app-only grant could send as any mailbox."
+        ),
+    },
     default_transport="graph",
     token_auth_method="client_secret_post",  # noqa: S106 - the name of a method, not a secret
     authorize_params=(("prompt", "select_account"),),
     smtp=SmtpServer(host="smtp.office365.com", port=587, security="starttls"),
     api_base_urls={"graph": "https://graph.microsoft.com"},
+    # Not `email`: a tenant's administrator can set that claim to any address.
+    identity_claims=("preferred_username", "upn"),
+    # Entra leaves it out of what it grants, and may give no next refresh token unless it is asked for.
+    refresh_scopes=("offline_access",),
     refresh_tokens=RefreshTokens.RENEWED,
     refresh_note="Lives 90 days from its issue; each use gives a new one with another 90 days.",
     revocation_note="No revocation endpoint: the grant ends when the user or an administrator ends it in the portal.",

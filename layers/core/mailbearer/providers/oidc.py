@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailbearer.providers.definition import Definition, RefreshTokens
-from mailbearer.registration import Endpoints
+from mailbearer.definition import Definition, RefreshTokens
+from mailbearer.registration import Endpoints, Flow
 
 _IDENTITY = ("openid", "email", "offline_access")
 
@@ -13,8 +13,11 @@ OIDC = Definition(
     endpoints=Endpoints(authorize_url="", token_url=""),
     # What a server calls its sending scope is its own affair: --scope says it.
     scopes={"smtp": _IDENTITY, "gmail": _IDENTITY, "graph": _IDENTITY},
-    flow="authorization_code",
-    flow_reason="A person owns the mailbox and consents once; every OpenID Connect server offers this flow.",
+    flows={
+        Flow.AUTHORIZATION_CODE: (
+            "A person owns the mailbox and consents once; every OpenID Connect server offers this flow."
+        ),
+    },
     default_transport="smtp",
     # The one method that every server which hands out secrets has to take (RFC 6749 section 2.3.1).
     token_auth_method="client_secret_basic",  # noqa: S106 - the name of a method, not a secret

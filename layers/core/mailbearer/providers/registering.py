@@ -10,7 +10,7 @@ from mailbearer.providers.kinds import DEFINITIONS
 from mailbearer.registration import Discovery, Endpoints, Registration, SmtpServer
 
 if TYPE_CHECKING:
-    from mailbearer.providers.definition import Definition
+    from mailbearer.definition import Definition
 
 _TLS_PORT = 465
 _SUBMISSION_PORT = 587
@@ -91,7 +91,7 @@ def register(
         kind=kind,
         client_id=client_id,
         transport=transport,
-        flow=definition.flow,
+        flow=definition.default_flow,
         endpoints=endpoints,
         scopes=tuple(dict.fromkeys(scopes)) or definition.scopes[transport],
         api_base_url=api_base_url.rstrip("/"),

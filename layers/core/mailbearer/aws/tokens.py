@@ -1,18 +1,18 @@
-"""Secrets Manager: one secret for each mailbox and for each registration.
+"""Secrets Manager: one secret for each mailbox.
 
 Reads always name AWSCURRENT. A value that was retired is a tombstone, and a tombstone reads as nothing.
 """
 
 from __future__ import annotations
 
-import hmac
 import json
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.aws.failures import calling
-from mailbearer.errors import Conflict, LeaseLost, SecretMissing, Unavailable
+from mailbearer.aws.secret_values import read_value
+from mailbearer.errors import LeaseLost, SecretMissing, Unavailable
 from mailbearer.token import StoredToken, TokenSet
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class SecretsManagerTokenVault:
     def read(self, account_id: str) -> StoredToken | None:
         """Read the current token set, or None if there is none."""
         name = self._name(account_id)
-        found = _read(self._client, name)
+        found = read_value(self._client, name)
         if found is None or found[0] == _TOMBSTONE:
             return None
         body, version = found
@@ -142,42 +142,6 @@ class SecretsManagerTokenVault:
         return f"{self._prefix}/accounts/{account_id}"
 
 
-class SecretsManagerClientSecrets:
-    """The client secrets of registrations, each under `<prefix>/registrations/<name>`."""
-
-    def __init__(self, client: SecretsManagerClient, prefix: str, *, kms_key_id: str = "") -> None:
-        self._client = client
-        self._prefix = prefix
-        self._kms_key_id = kms_key_id
-
-    def read(self, registration: str) -> str:
-        """Read the client secret; empty for a public client. Raises `SecretMissing`."""
-        name = self._name(registration)
-        found = _read(self._client, name)
-        if found is None or not isinstance(found[0].get("client_secret"), str):
-            raise SecretMissing(f"There is no client secret in {name}. Add the registration again.")
-        return str(found[0]["client_secret"])
-
-    def create(self, registration: str, client_secret: str) -> None:
-        """Keep a client secret; the same again changes nothing. Raises `Conflict` if the registration has another."""
-        name = self._name(registration)
-        key: dict[str, Any] = {"KmsKeyId": self._kms_key_id} if self._kms_key_id else {}
-        refused = (self._client.exceptions.ResourceExistsException, self._client.exceptions.InvalidRequestException)
-        with calling("secretsmanager:CreateSecret"):
-            try:
-                self._client.create_secret(Name=name, SecretString=json.dumps({"client_secret": client_secret}), **key)
-            except refused as error:
-                found = _read(self._client, name)
-                if found is None:
-                    raise Conflict(f"The secret {name} is being deleted. Restore it or wait for its end.") from error
-                kept = str(found[0].get("client_secret"))
-                if not hmac.compare_digest(kept.encode(), client_secret.encode()):
-                    raise Conflict(f"The registration {registration} has another client secret.") from error
-
-    def _name(self, registration: str) -> str:
-        return f"{self._prefix}/registrations/{registration}"
-
-
 def _body(tokens: TokenSet) -> str:
     return json.dumps(
         {
@@ -188,20 +152,3 @@ def _body(tokens: TokenSet) -> str:
             "scope": tokens.scope,
         }
     )
-
-
-def _read(client: SecretsManagerClient, name: str) -> tuple[dict[str, Any], str] | None:
-    """Read the current value and its version; None if there is no secret, no current value, or it is marked deleted."""
-    with calling("secretsmanager:GetSecretValue"):
-        try:
-            answer = client.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
-        except (client.exceptions.ResourceNotFoundException, client.exceptions.InvalidRequestException):
-            return None
-    try:
-        body = json.loads(answer["SecretString"])
-    except (KeyError, ValueError):
-        body = None
-    if not isinstance(body, dict):
-        # The cause could show the secret, so it is not chained.
-        raise SecretMissing(f"The secret {name} holds something that is not ours.") from None
-    return body, answer["VersionId"]

@@ -1,0 +1,140 @@
+"""Speaking to an authorization server as our registration, by each of its credentials in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from mailbearer.errors import ClientRefused
+from mailbearer.registration import Flow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mailbearer.credential import Credential
+    from mailbearer.definition import Definitions
+    from mailbearer.ports import (
+        AuthorizationRequest,
+        AuthorizationServer,
+        CredentialVault,
+        DeviceAuthorization,
+        TokenAnswer,
+        TokenFacts,
+    )
+    from mailbearer.registration import Registration
+    from mailbearer.token import TokenSet
+    from mailbearer.trail import Trail
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Our side of every registration.
+
+    While a registration has two credentials, for one of them is about to be replaced, the second is tried when the
+    first is refused: a server that refuses the client has done nothing with the grant. Every method raises the
+    `TokenError` family, `SecretMissing` if the registration has no credential, and `Unavailable` if the vault is down.
+    """
+
+    credentials: CredentialVault
+    definitions: Definitions
+    server: Callable[[], AuthorizationServer]
+    trail: Trail
+
+    def authorization_url(self, registration: Registration, request: AuthorizationRequest) -> str:
+        """Give the URL to which the owner of the mailbox is sent."""
+        return self.server().authorization_url(registration, request)
+
+    def redeem(self, registration: Registration, *, code: str, verifier: str, redirect_uri: str) -> TokenAnswer:
+        """Exchange an authorization code."""
+        return self._each(
+            registration,
+            lambda credential: self.server().redeem(
+                registration, credential, code=code, verifier=verifier, redirect_uri=redirect_uri
+            ),
+        )
+
+    def renew(self, registration: Registration, tokens: TokenSet, *, subject: str) -> TokenAnswer:
+        """Get the next access token in the registration's own way; `subject` is the mailbox's address."""
+        if registration.flow.unattended:
+            return self.mint(registration, subject=subject)
+        return self.refresh(registration, refresh_token=tokens.refresh_token, scope=tokens.scope)
+
+    def refresh(self, registration: Registration, *, refresh_token: str, scope: str) -> TokenAnswer:
+        """Use a refresh token once, asking for the scope that was granted."""
+        wanted = self.definitions(registration.kind).refresh_scope(scope)
+        return self._each(
+            registration,
+            lambda credential: self.server().refresh(
+                registration, credential, refresh_token=refresh_token, scope=wanted
+            ),
+        )
+
+    def mint(self, registration: Registration, *, subject: str) -> TokenAnswer:
+        """Get an access token without anybody's consent, for the flows that can."""
+
+        def call(credential: Credential) -> TokenAnswer:
+            if registration.flow is Flow.JWT_BEARER:
+                return self.server().assertion(registration, credential, subject=subject)
+            return self.server().client_credentials(registration, credential)
+
+        return self._each(registration, call)
+
+    def begin_device(self, registration: Registration) -> DeviceAuthorization:
+        """Ask for a device code and the code for its person."""
+        return self._each(registration, lambda credential: self.server().device_authorization(registration, credential))
+
+    def poll_device(self, registration: Registration, *, device_code: str) -> TokenAnswer:
+        """Ask once whether the person has answered. Raises `AuthorizationPending` while not."""
+        return self._each(
+            registration,
+            lambda credential: self.server().device_token(registration, credential, device_code=device_code),
+        )
+
+    def revoke(self, registration: Registration, *, token: str, hint: str) -> bool:
+        """Revoke a token (RFC 7009); False if the provider has no endpoint for it."""
+        return self._each(
+            registration, lambda credential: self.server().revoke(registration, credential, token=token, hint=hint)
+        )
+
+    def introspect(self, registration: Registration, access_token: str) -> TokenFacts | None:
+        """Ask the server what it knows of a token; None if it has no endpoint for that."""
+        if not registration.endpoints.introspection_url:
+            return None
+        return self._each(
+            registration, lambda credential: self.server().introspect(registration, credential, access_token)
+        )
+
+    def tokeninfo(self, registration: Registration, access_token: str) -> TokenFacts | None:
+        """Ask Google's tokeninfo endpoint; None if the provider has none."""
+        return self.server().tokeninfo(registration, access_token)
+
+    def userinfo(self, registration: Registration, access_token: str) -> Mapping[str, object] | None:
+        """Ask whose token it is; None if the provider has no endpoint for it."""
+        return self.server().userinfo(registration, access_token)
+
+    def _each(self, registration: Registration, call: Callable[[Credential], T]) -> T:
+        first, *others = self.credentials.read(registration.name)
+        try:
+            return call(first)
+        except ClientRefused as error:
+            refused = error
+        for credential in others:
+            self._note(registration, first, refused)
+            first = credential
+            try:
+                return call(credential)
+            except ClientRefused as error:
+                refused = error
+        raise refused
+
+    def _note(self, registration: Registration, credential: Credential, error: ClientRefused) -> None:
+        """Leave a trace, so that a credential which has ended is noticed while its successor still carries on."""
+        self.trail.note(
+            "credential.refused",
+            registration.name,
+            "refused",
+            reason=error.finding or error.code,
+            credential=credential.id or "unnamed",
+        )
