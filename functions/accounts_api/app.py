@@ -115,6 +115,7 @@ def revoke(request: Request) -> Response:
         "provider_told": done.provider_told,
         "secret_retired": done.secret_retired,
         "token_may_live_until": rfc3339(done.token_may_live_until),
+        "manual_step": done.manual_step or None,
     }
     return Response(200, answer)
 

@@ -244,9 +244,11 @@ class Grants:
             registrations=self.registrations,
             vault=self.vault,
             client=self.client(),
+            definitions=definition_of,
             events=self.events,
             trail=self.trail,
             clock=self.clock,
+            random_bytes=self.random_bytes,
         )
 
     def rotation(self) -> Rotation:

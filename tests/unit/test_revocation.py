@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mailbearer.account import AccountState
-from mailbearer.errors import AuditUnavailable, Conflict, GrantDead, SecretMissing, TokenEndpointBusy, Unavailable
-from mailbearer.revocation import LONGEST_IN_FLIGHT, RETRY_EVERY
+from mailbearer.errors import (
+    AuditUnavailable,
+    ClientRefused,
+    Conflict,
+    GrantDead,
+    SecretMissing,
+    TokenEndpointBusy,
+    Unavailable,
+)
+from mailbearer.revocation import LONGEST_IN_FLIGHT, PATIENCE, RETRY_EVERY, Telling
 from tests.fakes import ScriptedAuthorizationServer
 from tests.unit.grants import Crash, Grants, Trap, watch
 
@@ -152,6 +162,88 @@ def test_an_audit_log_that_is_down_does_not_stop_an_emergency() -> None:
         "token.revoked",
         "account.revoked",
     ]
+
+
+def test_with_the_audit_log_and_its_spool_down_the_events_wait_and_the_mailbox_is_shut_off() -> None:
+    grants = Grants()
+    grants.connect()
+    grants.log.faults.before("write", AuditUnavailable("down"), times=1)
+    grants.spool.faults.before("keep", Unavailable("down"), times=1)
+    assert revoke(grants)
+    assert grants.actions() == ["account.revoke intended", "token.revoked revoked", "account.revoked revoked"]
+
+
+def test_a_token_that_the_provider_cannot_be_told_of_lives_to_its_end_and_the_answer_says_what_to_do() -> None:
+    grants = Grants(ScriptedAuthorizationServer(revoke=[False]))
+    account = grants.connect()
+    done = grants.revocation().revoke(account, actor="key_1", reason="requested")
+    assert (done.telling, done.secret_retired) == (Telling.NO_ENDPOINT, True)
+    assert done.token_may_live_until == account.token.expires_at
+    assert done.manual_step
+
+
+def test_an_unattended_mailbox_has_only_its_access_token_revoked() -> None:
+    grants = Grants()
+    account = grants.connect()
+    stored = grants.vault.read(account.id)
+    assert stored
+    grants.vault.secrets[account.id].versions[stored.version] = replace(stored.tokens, refresh_token="")
+    assert revoke(grants)
+    assert grants.provider.revoked == ["access-1"]
+
+
+def test_a_registration_that_is_refused_for_good_is_given_up_after_a_week_and_a_person_told() -> None:
+    grants = Grants()
+    account = grants.connect()
+    grants.provider.faults.before("revoke", ClientRefused("invalid_client"), times=99)
+    revoke(grants)
+    grants.clock.advance(PATIENCE - RETRY_EVERY)
+    assert not grants.revocation().finish(grants.now()).secret_retired
+    assert grants.vault.read(account.id)
+    grants.clock.advance(RETRY_EVERY)
+    done = grants.revocation().finish(grants.now())
+    assert (done.telling, done.secret_retired, bool(done.manual_step)) == (Telling.UNREACHED, True, True)
+    assert grants.vault.read(account.id) is None
+    assert not grants.now().revocation_pending
+    assert "account.revoked unconfirmed" in grants.actions()
+    assert grants.events.published[-1][0] == "account.revocation_unconfirmed"
+
+
+def test_two_who_finish_at_once_do_not_meet() -> None:
+    grants = Grants()
+    grants.connect()
+    grants.provider.faults.before("revoke", TokenEndpointBusy("503"))
+    revoke(grants)
+
+    def second() -> None:
+        with pytest.raises(Conflict):
+            grants.revocation().finish(grants.now())
+
+    grants.vault.faults.before("retire", second)
+    assert grants.revocation().finish(grants.now()).secret_retired
+    assert grants.provider.revoked == ["refresh-1", "access-1"]
+
+
+def test_what_is_known_of_an_older_state_does_not_retire_a_new_secret() -> None:
+    grants = Grants()
+    account = grants.connect()
+    grants.provider.faults.before("revoke", TokenEndpointBusy("503"))
+    revoke(grants)
+    seen = grants.now()
+    grants.accounts.accounts[account.id] = seen.changed(state=AccountState.ACTIVE, revocation_pending=False)
+    with pytest.raises(Conflict):
+        grants.revocation().finish(seen)
+    assert grants.vault.read(account.id)
+
+
+def test_a_revocation_that_took_longer_than_its_claim_leaves_the_secret_to_the_next() -> None:
+    grants = Grants()
+    account = grants.connect()
+    grants.provider.faults.before("revoke", lambda: grants.clock.advance(91))
+    assert not revoke(grants)
+    assert grants.vault.read(account.id)
+    grants.clock.advance(RETRY_EVERY)
+    assert grants.revocation().finish(grants.now()).secret_retired
 
 
 def test_an_event_bus_that_is_down_changes_nothing() -> None:

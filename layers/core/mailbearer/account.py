@@ -59,6 +59,7 @@ class Account:
     created_at: float
     updated_at: float
     revocation_pending: bool = False
+    revoked_at: float = 0
     revision: int = 0
     token: TokenState = field(default_factory=TokenState)
     probe: Probe = field(default_factory=Probe)

@@ -2,101 +2,133 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mailbearer.account import Account, AccountState
 from mailbearer.errors import Conflict, SecretMissing, TokenError, Unavailable
+from mailbearer.ids import new_id
 
 if TYPE_CHECKING:
     from mailbearer.client import Client
-    from mailbearer.ports import (
-        AccountStore,
-        Clock,
-        EventBus,
-        RegistrationStore,
-        TokenVault,
-    )
+    from mailbearer.definition import Definitions
+    from mailbearer.ports import AccountStore, Clock, EventBus, RandomBytes, RegistrationStore, TokenVault
+    from mailbearer.registration import Registration
+    from mailbearer.token import TokenSet, TokenState
     from mailbearer.trail import Trail
 
 RETRY_EVERY = 300.0
 
+PATIENCE = 7 * 86_400.0
+"""Seconds after which a provider that could not be told is given up: the secret goes, the last step is a person's."""
+
 LONGEST_IN_FLIGHT = 120
 """Seconds after a revocation in which a worker that had looked before it may still send: the worker's time-out."""
+
+_CLAIM_SECONDS = 90.0  # two calls to the provider (15 s each) and the vault's, with room
+_TRIES = 10
+_BY_HAND = "End the application's access in the mailbox's security settings at the provider."
+
+
+class Telling(StrEnum):
+    """What became of telling the provider."""
+
+    TOLD = "revoked"
+    NOTHING = "nothing_to_tell"
+    NO_ENDPOINT = "no_endpoint"
+    """The provider cannot be told by a program; its tokens live on until they end by themselves."""
+    UNREACHED = "unreached"
 
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
     """How far a revocation got.
 
-    `token_may_live_until` (epoch seconds) is when a cached access token dies at the latest.
+    `token_may_live_until` (epoch seconds) is when a cached access token dies at the latest. `manual_step` is what a
+    person has to do at the provider, empty if nothing.
     """
 
     account: Account
-    provider_told: bool
+    telling: Telling
     secret_retired: bool
     token_may_live_until: float
+    manual_step: str = ""
+
+    @property
+    def provider_told(self) -> bool:
+        """Tell whether nothing is left to be said to the provider by us."""
+        return self.telling is not Telling.UNREACHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """Revoke mailboxes and finish what could not be finished at once."""
+    """Revoke mailboxes and finish what could not be finished at once.
+
+    Whoever finishes holds the account's lease, so that nobody who connects the mailbox anew meanwhile finds his secret
+    retired.
+    """
 
     accounts: AccountStore
     registrations: RegistrationStore
     vault: TokenVault
     client: Client
+    definitions: Definitions
     events: EventBus
     trail: Trail
     clock: Clock
+    random_bytes: RandomBytes
 
     def revoke(self, account: Account, *, actor: str, reason: str) -> Revoked:
         """Refuse every send from now on, then tell the provider and retire the secret as far as they can be reached."""
         self.trail.note("account.revoke", account.id, "intended", actor=actor, reason=reason)
-        self.trail.flush()
-        disabled = self._disable(account, reason)
-        done = self.finish(disabled, actor=actor)
-        try:
-            self.events.publish(
-                "account.revoked", {"account": account.id, "address": account.address, "reason": reason}
-            )
-        except Unavailable as error:
-            self.trail.note("event.unpublished", account.id, "failed", reason=error.code)
+        # With log and spool both down the event waits in memory: an emergency does not.
+        with suppress(Unavailable):
+            self.trail.flush()
+        done = self._finish(self._disable(account, reason), actor=actor)
+        self._publish("account.revoked", done.account, reason)
         return done
 
     def finish(self, account: Account, *, actor: str = "") -> Revoked:
-        """Do what is left of a revocation; safe to repeat, and the schedule does so until nothing is left."""
-        told, retired = self._tell_provider(account), False
-        if told:
-            try:
-                self.vault.retire(account.id)
-                retired = True
-            except Unavailable as error:
-                self.trail.note("secret.retire_failed", account.id, "failed", reason=error.code)
+        """Do what is left of a revocation; safe to repeat, and the schedule does so until nothing is left.
+
+        Raises `Conflict` if somebody else is at it, or has connected the mailbox anew.
+        """
+        if account.token.lease_until > self.clock():
+            raise Conflict("Somebody else is finishing this revocation.")
+        claimed = account.changed(token=self._claimed(account.token))
+        if self.accounts.replace(claimed, expected=account) != claimed:
+            raise Conflict("The account was changed meanwhile.")
+        return self._finish(claimed, actor=actor)
+
+    def _finish(self, account: Account, *, actor: str) -> Revoked:
+        telling, manual_step = self._tell_provider(account)
+        given_up = telling is Telling.UNREACHED and self.clock() >= account.revoked_at + PATIENCE
+        retired = self._retire(account) if given_up or telling is not Telling.UNREACHED else False
         now = self.clock()
-        done = told and retired
-        account = self._settle(account, done=done, retry_at=0 if done else now + RETRY_EVERY)
-        outcome = "revoked" if done else "unfinished"
+        account = self._settle(account, telling, done=retired, retry_at=0 if retired else now + RETRY_EVERY)
+        outcome = ("unconfirmed" if given_up else "revoked") if retired else "unfinished"
         self.trail.note("account.revoked", account.id, outcome, actor=actor, reason=account.reason)
-        lives = now + LONGEST_IN_FLIGHT if done else max(now + LONGEST_IN_FLIGHT, account.token.expires_at)
-        return Revoked(account, told, retired, lives)
+        if given_up:
+            manual_step = _BY_HAND
+            self._publish("account.revocation_unconfirmed", account, manual_step)
+        lives = float(now + LONGEST_IN_FLIGHT)
+        if telling in {Telling.NO_ENDPOINT, Telling.UNREACHED}:
+            lives = max(lives, account.token.expires_at)
+        return Revoked(account, telling, retired, lives, manual_step)
 
     def _disable(self, account: Account, reason: str) -> Account:
         """Set the state and raise the fence, so that a refresh in flight cannot bring the mailbox back."""
-        for _ in range(10):
+        for _ in range(_TRIES):
             now = self.clock()
             disabled = account.changed(
                 state=AccountState.REVOKED,
                 reason=reason,
                 revocation_pending=True,
+                revoked_at=now,
                 updated_at=now,
-                token=replace(
-                    account.token,
-                    fence=account.token.fence + 1,
-                    lease_owner="",
-                    lease_until=0,
-                    due_at=now + RETRY_EVERY,
-                ),
+                token=replace(self._claimed(account.token), due_at=now + RETRY_EVERY),
             )
             stored = self.accounts.replace(disabled, expected=account)
             if stored == disabled:
@@ -105,34 +137,70 @@ class Revocation:
         msg = "The account changes too often to be revoked; try again."
         raise Conflict(msg)
 
-    def _tell_provider(self, account: Account) -> bool:
-        """Revoke refresh token, then access token (RFC 7009).
+    def _claimed(self, state: TokenState) -> TokenState:
+        now = self.clock()
+        owner = new_id("", now, self.random_bytes)
+        return replace(state, fence=state.fence + 1, lease_owner=owner, lease_until=now + _CLAIM_SECONDS)
 
-        True also if there is nothing, or no endpoint, to tell.
-        """
+    def _tell_provider(self, account: Account) -> tuple[Telling, str]:
+        """Revoke refresh token, then access token (RFC 7009); gives also what a person has to do there."""
         try:
             stored = self.vault.read(account.id)
             registration = self.registrations.get(account.provider)
             if stored is None or registration is None:
-                return True
-            told = self.client.revoke(registration, token=stored.tokens.refresh_token, hint="refresh_token")
-            if told:
-                self.client.revoke(registration, token=stored.tokens.access_token, hint="access_token")
+                return Telling.NOTHING, ""
+            telling = self._revoke(registration, stored.tokens)
         except (TokenError, SecretMissing, Unavailable) as error:
             self.trail.note("token.revoke_failed", account.id, "failed", reason=error.code)
+            return Telling.UNREACHED, ""
+        self.trail.note("token.revoked", account.id, telling)
+        note = self.definitions(registration.kind).revocation_note or _BY_HAND
+        return telling, note if telling is Telling.NO_ENDPOINT else ""
+
+    def _revoke(self, registration: Registration, tokens: TokenSet) -> Telling:
+        told = False
+        # An unattended flow has no refresh token.
+        for token, hint in ((tokens.refresh_token, "refresh_token"), (tokens.access_token, "access_token")):
+            if token:
+                told = self.client.revoke(registration, token=token, hint=hint) or told
+                if not told:
+                    break
+        return Telling.TOLD if told else Telling.NO_ENDPOINT
+
+    def _retire(self, account: Account) -> bool:
+        """Retire the secret if the claim still stands; nobody can take it over before it lapses."""
+        if self.clock() >= account.token.lease_until:
             return False
-        self.trail.note("token.revoked", account.id, "revoked" if told else "no_endpoint")
+        try:
+            self.vault.retire(account.id)
+        except Unavailable as error:
+            self.trail.note("secret.retire_failed", account.id, "failed", reason=error.code)
+            return False
         return True
 
-    def _settle(self, account: Account, *, done: bool, retry_at: float) -> Account:
-        for _ in range(10):
+    def _settle(self, account: Account, telling: Telling, *, done: bool, retry_at: float) -> Account:
+        fence = account.token.fence
+        for _ in range(_TRIES):
             settled = account.changed(
                 revocation_pending=not done,
                 updated_at=self.clock(),
-                token=replace(account.token, due_at=retry_at, version="" if done else account.token.version),
+                token=replace(
+                    account.token,
+                    lease_owner="",
+                    lease_until=0,
+                    due_at=retry_at,
+                    version="" if done else account.token.version,
+                ),
+                grants=() if done and telling is Telling.TOLD else account.grants,
             )
             stored = self.accounts.replace(settled, expected=account)
-            if stored == settled or stored.state is not AccountState.REVOKED:
+            if stored == settled or stored.state is not AccountState.REVOKED or stored.token.fence != fence:
                 return stored
             account = stored
         return account
+
+    def _publish(self, what: str, account: Account, reason: str) -> None:
+        try:
+            self.events.publish(what, {"account": account.id, "address": account.address, "reason": reason})
+        except Unavailable as error:
+            self.trail.note("event.unpublished", account.id, "failed", reason=error.code)

@@ -285,9 +285,11 @@ class Wiring:
             registrations=self.registrations,
             vault=self.vault,
             client=self.client,
+            definitions=_definition_of,
             events=self.events,
             trail=self.trail,
             clock=self.clock,
+            random_bytes=self.random_bytes,
         )
 
     @cached_property
