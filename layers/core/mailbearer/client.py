@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from mailbearer.errors import ClientRefused
+from mailbearer.errors import ClientRefused, GrantRefused, TokenEndpointBusy, TokenError
 from mailbearer.registration import Flow
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from mailbearer.trail import Trail
 
 T = TypeVar("T")
+
+_NO_CODE = "mailbearer-looks-whether-the-client-is-known"
+_NO_VERIFIER = "mailbearer-looks-whether-the-client-is-known"  # 43 characters at least (RFC 7636 section 4.1)
+_NO_REDIRECT = "https://localhost/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,33 @@ class Client:
     def userinfo(self, registration: Registration, access_token: str) -> Mapping[str, object] | None:
         """Ask whose token it is; None if the provider has no endpoint for it."""
         return self.server().userinfo(registration, access_token)
+
+    def prove(self, registration: Registration, credential: Credential, *, subject: str = "") -> bool:
+        """Find out by a real call whether the provider takes this very credential; False if its answer cannot tell.
+
+        Where the client can speak for itself it asks for a token. Elsewhere it redeems a code that nobody ever gave: a
+        server that finds fault with the code has taken the client. `subject` is the mailbox that a service account
+        speaks for. Raises `ClientRefused` if it is refused, `TokenEndpointBusy` if nobody answers.
+        """
+        definition = self.definitions(registration.kind)
+        server = self.server()
+        try:
+            if registration.flow is Flow.JWT_BEARER:
+                server.assertion(registration, credential, subject=subject)
+            elif registration.flow is Flow.CLIENT_CREDENTIALS:
+                server.client_credentials(registration, credential)
+            elif scopes := definition.proving_scopes(registration):
+                server.client_credentials(replace(registration, scopes=scopes), credential)
+            else:
+                server.redeem(registration, credential, code=_NO_CODE, verifier=_NO_VERIFIER, redirect_uri=_NO_REDIRECT)
+        except GrantRefused:
+            # An assertion's refusal is about the mailbox as well, so it proves nothing.
+            return registration.flow is not Flow.JWT_BEARER
+        except (ClientRefused, TokenEndpointBusy):
+            raise
+        except TokenError:
+            return False
+        return True
 
     def _each(self, registration: Registration, call: Callable[[Credential], T]) -> T:
         first, *others = self.credentials.read(registration.name)

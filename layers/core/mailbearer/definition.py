@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
-    from mailbearer.registration import Endpoints, Flow, SmtpServer
+    from mailbearer.registration import Endpoints, Flow, Registration, SmtpServer
 
     Definitions: TypeAlias = Callable[[str], "Definition"]
     """Gives the definition of a kind; of an unknown one the generic kind's."""
 
 IDENTITY_SCOPES = frozenset({"openid", "email", "profile", "offline_access"})
 """Scopes that concern the grant itself; servers leave them out of what they say they granted."""
+
+
+# Entra's token endpoints that belong to no tenant.
+_MANY_TENANTS = frozenset({"common", "organizations", "consumers"})
 
 
 class RefreshTokens(StrEnum):
@@ -83,6 +88,8 @@ class Definition:
     issuer_in_callback: bool = False
     identity_claims: tuple[str, ...] = ("email", "preferred_username", "upn")
     """The claims that name the mailbox; the first that is there counts."""
+    proves_itself: bool = False
+    """Whether any client gets a token for itself, if only one that may do nothing."""
     refresh_scopes: tuple[str, ...] = ()
     """Scopes to ask for again with each refresh although the provider leaves them out of what it granted."""
     refresh_tokens: RefreshTokens = RefreshTokens.ROTATED
@@ -100,6 +107,19 @@ class Definition:
     def default_flow(self) -> Flow:
         """Give the usual flow."""
         return next(iter(self.flows))
+
+    def proving_scopes(self, registration: Registration) -> tuple[str, ...]:
+        """Give scopes for which the client can get a token for itself, just to prove its credential; empty if none.
+
+        Entra looks at a code before it looks at who brings it, so a false code proves nothing there; but it gives a
+        token without any role to every client of a named tenant.
+        """
+        if not self.proves_itself:
+            return ()
+        tenant = urlsplit(registration.endpoints.token_url).path.split("/")[1:2]
+        if tenant and tenant[0] in _MANY_TENANTS:
+            return ()
+        return self.app_scopes.get(registration.transport, ())
 
     def own_names(self, granted: str) -> frozenset[str]:
         """Give the scopes of a token answer's `scope` under the names by which they were asked for."""

@@ -32,6 +32,7 @@ MICROSOFT = Definition(
     identity_claims=("preferred_username", "upn"),
     # Entra leaves it out of what it grants, and may give no next refresh token unless it is asked for.
     refresh_scopes=("offline_access",),
+    proves_itself=True,
     refresh_tokens=RefreshTokens.RENEWED,
     refresh_note="Lives 90 days from its issue; each use gives a new one with another 90 days.",
     revocation_note="No revocation endpoint: the grant ends when the user or an administrator ends it in the portal.",
