@@ -25,9 +25,12 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from sandbox.control.api import ControlApi
 from sandbox.control.client import Control
+from sandbox.control.clients_api import ClientsApi
 from sandbox.control.counters import Counters
 from sandbox.control.faults import FaultBoard
 from sandbox.control.playing import FaultPlayer
+from sandbox.identity.device_views import DeviceViews
+from sandbox.identity.devices import Devices
 from sandbox.identity.directory import Directory
 from sandbox.identity.server import IdentityServer
 from sandbox.identity.store import TokenStore
@@ -39,6 +42,8 @@ from sandbox.mail_hosts.capture import MailStore
 from sandbox.mail_hosts.certificates import make_certificates, server_context
 from sandbox.mail_hosts.gmail import Gmail
 from sandbox.mail_hosts.graph import Graph
+from sandbox.mail_hosts.graph_access import GraphAccess
+from sandbox.mail_hosts.graph_directory import GraphDirectory
 from sandbox.mail_hosts.header_fields import shown_headers
 from sandbox.mail_hosts.smtp import SmtpHost
 
@@ -53,6 +58,8 @@ HOST = "127.0.0.1"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost"})
 STOP_POLL = 0.02
 """Seconds between two looks whether to stop."""
+LONGEST_QUEUE = 1_024
+"""Connections that wait to be accepted."""
 LARGEST_REQUEST = 64_000_000
 """Octets of one HTTP request."""
 
@@ -88,14 +95,17 @@ class World:
         self._stopping = threading.Event()
         self._app = _application()
         self._server = make_server(HOST, port, self._app, threaded=True, request_handler=_QuietHandler)
+        # Hundreds of processes may come at once; a connection that the queue cannot hold waits a second for its turn.
+        self._server.socket.listen(LONGEST_QUEUE)
         self.url = f"http://{HOST}:{self._server.server_port}"
         self.inbox_url = f"{self.url}/"
         self.control_url = f"{self.url}/_sandbox"
 
         tenants = tenants_at(self.url)
         self.tenants = tenants
-        self.directory = Directory(tenants)
+        self.directory = Directory(tenants, clock=clock, random_id=random_id)
         self.tokens = TokenStore(clock=clock, random_id=random_id)
+        self.devices = Devices(clock=clock)
         self.mails = MailStore(clock=clock, read_headers=shown_headers)
         self.faults = FaultBoard()
         self.counters = Counters()
@@ -130,19 +140,26 @@ class World:
         key = RSAKey.generate_key(2048, parameters={"kid": random_id(), "use": "sig", "alg": "RS256"})
         servers = {
             tenant.name: IdentityServer(
-                tenant=tenant, directory=self.directory, store=self.tokens, signing_key=key, new_token=new_token
+                tenant=tenant,
+                directory=self.directory,
+                store=self.tokens,
+                devices=self.devices,
+                signing_key=key,
+                new_token=new_token,
             )
             for tenant in self.tenants.values()
         }
         gmail = Gmail(
             directory=self.directory, tokens=self.tokens, mails=self.mails, player=player, random_id=random_id
         )
-        graph = Graph(
-            directory=self.directory, tokens=self.tokens, mails=self.mails, player=player, random_id=random_id
-        )
+        access = GraphAccess(directory=self.directory, tokens=self.tokens, player=player, random_id=random_id)
+        graph = Graph(access=access, mails=self.mails)
+        graph_directory = GraphDirectory(access=access, new_secret=new_token)
+        clients = ClientsApi(directory=self.directory, new_secret=new_token, clock=clock)
         control = ControlApi(
             directory=self.directory,
             tokens=self.tokens,
+            devices=self.devices,
             mails=self.mails,
             faults=self.faults,
             counters=self.counters,
@@ -151,7 +168,8 @@ class World:
         accounts = MailbearerAccounts(state_file=mailbearer_state, clock=clock)
         inbox = InboxViews(mails=self.mails, tokens=self.tokens, mailbearer=accounts)
         identity = IdentityViews(servers=servers, directory=self.directory, player=player)
-        for part in (identity, gmail, graph, control, inbox):
+        device = DeviceViews(servers=servers, directory=self.directory, devices=self.devices, player=player)
+        for part in (identity, device, gmail, graph, graph_directory, control, clients, inbox):
             self._app.register_blueprint(part.blueprint())
 
     def __enter__(self) -> Self:

@@ -41,16 +41,104 @@ class Control:
         *,
         redirect_uris: Sequence[str] = (),
         public: bool = False,
+        certificate: str | None = None,
+        app_mailboxes: Sequence[str] | None = None,
+        app_roles: Sequence[str] | None = None,
     ) -> dict[str, Any]:
-        """Register an OAuth client."""
+        """Register an OAuth client, or replace it.
+
+        `certificate` is PEM. `app_mailboxes`: those it may use without a person (None: all). `app_roles`: what it may
+        do so at Microsoft (None: Mail.Send, User.Read.All, SMTP.SendAsApp).
+        """
         body = {
             "tenant": tenant,
             "client_id": client_id,
             "client_secret": client_secret,
+            "certificate": certificate,
             "redirect_uris": list(redirect_uris),
             "public": public,
+            "app_mailboxes": None if app_mailboxes is None else list(app_mailboxes),
+            "app_roles": None if app_roles is None else list(app_roles),
         }
         return self._call("POST", "/clients", body)
+
+    def clients(self) -> list[dict[str, Any]]:
+        """Return every client with its credentials' ids, hints and dates, without any value."""
+        return self._rows("/clients")
+
+    def allow_application(self, tenant: str, client_id: str, **changes: Sequence[str] | None) -> dict[str, Any]:
+        """Replace a client's `app_mailboxes` (None: all) or `app_roles`."""
+        return self._call("POST", "/clients/application", {"tenant": tenant, "client_id": client_id, **changes})
+
+    def add_secret(
+        self,
+        tenant: str,
+        client_id: str,
+        client_secret: str | None = None,
+        *,
+        name: str = "",
+        delay: float = 0,
+        expires_in: float | None = None,
+    ) -> dict[str, Any]:
+        """Give a client one more secret; the answer has `id`, `hint`, `expires_at` and `client_secret`.
+
+        `delay` and `expires_in` are seconds; a negative `expires_in` makes one that has expired.
+        """
+        body = {
+            "tenant": tenant,
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "name": name,
+            "delay": delay,
+            "expires_in": expires_in,
+        }
+        return self._call("POST", "/clients/secrets", body)
+
+    def add_certificate(
+        self, tenant: str, client_id: str, certificate: str, *, name: str = "", expires_in: float | None = None
+    ) -> dict[str, Any]:
+        """Give a client one more certificate (PEM); the answer has `id`, `hint`, `x5t`, `x5t#S256`, `expires_at`."""
+        body = {
+            "tenant": tenant,
+            "client_id": client_id,
+            "certificate": certificate,
+            "name": name,
+            "expires_in": expires_in,
+        }
+        return self._call("POST", "/clients/certificates", body)
+
+    def expire_credential(self, tenant: str, client_id: str, credential_id: str) -> bool:
+        """Let a secret or certificate expire now; False if there is none with this id."""
+        body = {"tenant": tenant, "client_id": client_id, "id": credential_id}
+        return bool(self._call("POST", "/clients/credentials/expire", body)["expired"])
+
+    def remove_credential(self, tenant: str, client_id: str, credential_id: str) -> bool:
+        """Take a secret or certificate away; False if there is none with this id."""
+        body = {"tenant": tenant, "client_id": client_id, "id": credential_id}
+        return bool(self._call("POST", "/clients/credentials/remove", body)["removed"])
+
+    def register_service_account(
+        self,
+        email: str,
+        *,
+        client_id: str,
+        public_key: str,
+        domain: str,
+        scopes: Sequence[str] = (),
+        key_id: str = "",
+        disabled: bool = False,
+    ) -> dict[str, Any]:
+        """Register a service account of Google's, or replace it; `scopes` are delegated for the whole `domain`."""
+        body = {
+            "email": email,
+            "client_id": client_id,
+            "public_key": public_key,
+            "domain": domain,
+            "scopes": list(scopes),
+            "key_id": key_id,
+            "disabled": disabled,
+        }
+        return self._call("POST", "/service-accounts", body)
 
     def add_mailbox(self, tenant: str, address: str, *, name: str = "", aliases: Sequence[str] = ()) -> dict[str, Any]:
         """Add a mailbox, or change its name and aliases."""
@@ -180,6 +268,19 @@ class Control:
         """Walk the sign-in page as a person would; return the address the browser is sent back to, unvisited."""
         with Visitor() as visitor:
             return visitor.consent(authorize_url, mailbox=mailbox, allow=allow, untick=untick)
+
+    def verify_device(
+        self,
+        verification_uri: str,
+        user_code: str | None = None,
+        *,
+        mailbox: str | None = None,
+        allow: bool = True,
+        untick: Sequence[str] = (),
+    ) -> None:
+        """Walk the device page as a person would; without `user_code`, by `verification_uri_complete`."""
+        with Visitor() as visitor:
+            visitor.verify_device(verification_uri, user_code, mailbox=mailbox, allow=allow, untick=untick)
 
     def _rows(self, path: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self._call("GET", path)["data"]

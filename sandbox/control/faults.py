@@ -10,9 +10,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ANY_HTTP = frozenset({"status", "503", "429", "html", "hang", "truncated", "answer_lost", "cut_before"})
+ANY_HTTP = frozenset(
+    {
+        "status",
+        "503",
+        "429",
+        "html",
+        "hang",
+        "delay_then_answer",
+        "truncated",
+        "too_large",
+        "answer_lost",
+        "cut_before",
+    }
+)
 TOKEN = frozenset(
-    {"no_access_token", "expires_in", "no_refresh_token", "narrowed_scope", "invalid_grant", "invalid_client"}
+    {
+        "no_access_token",
+        "expires_in",
+        "token_type",
+        "no_refresh_token",
+        "narrowed_scope",
+        "invalid_grant",
+        "invalid_client",
+    }
 )
 KINDS: Mapping[str, frozenset[str]] = {
     "token": ANY_HTTP | TOKEN,
@@ -20,6 +41,9 @@ KINDS: Mapping[str, frozenset[str]] = {
     "revoke": ANY_HTTP,
     "userinfo": ANY_HTTP,
     "introspect": ANY_HTTP,
+    "tokeninfo": ANY_HTTP,
+    "device_authorization": ANY_HTTP,
+    "applications": ANY_HTTP | {"throttle"},
     "gmail": ANY_HTTP | {"throttle"},
     "graph": ANY_HTTP | {"throttle"},
     "smtp": frozenset({"reply", "drop", "hang", "answer_lost", "cut_before", "throttle"}),
@@ -29,6 +53,8 @@ KINDS: Mapping[str, frozenset[str]] = {
 STAGES = ("ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot")
 """The moments of an SMTP session; `dot` is when the whole content has arrived."""
 _STAGE_OF = {"answer_lost": "dot", "cut_before": "dot", "throttle": "mail"}
+MATCHABLE = ("grant_type", "mailbox", "client_id", "operation")
+"""What a fault may be bound to; `operation` is of endpoint `applications`: get, addPassword or removePassword."""
 LONGEST_HANG = 300.0
 """Seconds."""
 
@@ -46,7 +72,7 @@ class Fault:
     """How many more times; None: until deleted."""
     params: Mapping[str, Any] = field(default_factory=dict)
     match: Mapping[str, str] = field(default_factory=dict)
-    """Further conditions, `grant_type` and `mailbox`."""
+    """Further conditions, by the names in `MATCHABLE`."""
     played: int = 0
 
     def as_json(self) -> dict[str, Any]:
@@ -88,9 +114,9 @@ class FaultBoard:
             raise ValueError(f"no fault {kind!r} at endpoint {endpoint!r}; there are {known}")
         if times is not None and (type(times) is not int or times < 1):
             raise ValueError("times is a whole number above 0, or null for ever")
-        if unknown := sorted(set(conditions) - {"grant_type", "mailbox"}):
-            raise ValueError(f"cannot match on {', '.join(unknown)}; only on grant_type and mailbox")
-        if kind == "hang" and not 0 < float(given.setdefault("seconds", 5)) <= LONGEST_HANG:
+        if unknown := sorted(set(conditions) - set(MATCHABLE)):
+            raise ValueError(f"cannot match on {', '.join(unknown)}; only on {', '.join(MATCHABLE)}")
+        if kind in {"hang", "delay_then_answer"} and not 0 < float(given.setdefault("seconds", 5)) <= LONGEST_HANG:
             raise ValueError(f"seconds is above 0 and at most {LONGEST_HANG:.0f}")
         if kind == "status" and not 200 <= int(given.setdefault("status", 500)) <= 599:  # noqa: PLR2004 - HTTP
             raise ValueError("status is between 200 and 599")

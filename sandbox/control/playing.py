@@ -23,6 +23,24 @@ HTML = (
     "<!DOCTYPE html>\n<html lang=en>\n  <title>Error 502 (Server Error)!!1</title>\n"
     "  <p><b>502.</b> The server encountered a temporary error.\n"
 )
+MISSING = "missing"
+_FIELD_OF = {
+    "no_access_token": "access_token",
+    "no_refresh_token": "refresh_token",
+    "narrowed_scope": "scope",
+    "expires_in": "expires_in",
+    "token_type": "token_type",
+}
+_VALUE_OF = {
+    "no_access_token": MISSING,
+    "no_refresh_token": MISSING,
+    "narrowed_scope": "openid",
+    "expires_in": MISSING,
+    "token_type": "mac",
+}
+"""What the field becomes unless the fault's params say otherwise."""
+TOO_LARGE = 70_000
+"""Octets added to an answer; Mailbearer's own limit is 64 KiB."""
 
 
 class FaultPlayer:
@@ -44,13 +62,17 @@ class FaultPlayer:
         """Return `answer()` or what the fault makes of it; `facts` are what a fault may be matched on."""
         request.get_data()  # Read all of it first: a connection cut with unread data is reset, not closed.
         fault = self._board.take(endpoint, tenant=tenant, facts=facts)
-        response = answer() if fault is None else self._misbehave(fault, tenant, answer)
-        self._counters.count(
-            tenant=tenant,
-            endpoint=endpoint,
-            grant_type=(facts or {}).get("grant_type"),
-            outcome=_outcome(response) if fault is None else f"fault:{fault.kind}",
-        )
+
+        def count(outcome: str) -> None:
+            grant_type = (facts or {}).get("grant_type")
+            self._counters.count(tenant=tenant, endpoint=endpoint, grant_type=grant_type, outcome=outcome)
+
+        if fault is not None:
+            # Counted first: whoever sees the connection cut may look at the counters at once.
+            count(f"fault:{fault.kind}")
+            return self._misbehave(fault, tenant, answer)
+        response = answer()
+        count(_outcome(response))
         return response
 
     def _misbehave(self, fault: Fault, tenant: str, answer: Callable[[], Response]) -> Response:
@@ -62,6 +84,9 @@ class FaultPlayer:
         if fault.kind == "hang":
             stopped = self._stopping.wait(float(fault.params["seconds"]))
             return _cut() if stopped else answer()
+        if fault.kind == "delay_then_answer":
+            response = answer()
+            return _cut() if self._stopping.wait(float(fault.params["seconds"])) else response
         return _instead(fault, tenant) or _changed(fault, answer())
 
 
@@ -115,20 +140,21 @@ def _changed(fault: Fault, response: Response) -> Response:
     """Spoil an answer after the work was done; a token endpoint's refusals stay as they are."""
     if fault.kind == "truncated":
         return _truncated(response, honest=bool(fault.params.get("honest_length")))
+    if fault.kind == "too_large":
+        # Blanks after the JSON: a client that read on would find nothing wrong with it.
+        response.set_data(response.get_data() + b" " * int(fault.params.get("octets", TOO_LARGE)))
+        return response
     body = response.get_json(silent=True)
     if response.status_code != HTTPStatus.OK or not isinstance(body, dict):
         return response
-    match fault.kind:
-        case "no_access_token":
-            body.pop("access_token", None)
-        case "no_refresh_token":
-            body.pop("refresh_token", None)
-        case "narrowed_scope":
-            body["scope"] = str(fault.params.get("scope", "openid"))
-        case "expires_in" if fault.params.get("value", "missing") == "missing":
-            body.pop("expires_in", None)
-        case "expires_in":
-            body["expires_in"] = fault.params["value"]
+    name = _FIELD_OF[fault.kind]
+    value = fault.params.get("value", _VALUE_OF[fault.kind])
+    if fault.kind == "narrowed_scope":
+        value = str(fault.params.get("scope", value))
+    if value == MISSING:
+        body.pop(name, None)
+    else:
+        body[name] = value
     response.set_data(json.dumps(body))
     return response
 

@@ -1,4 +1,4 @@
-"""A person at the sign-in page, for scripts: fetch the page, read its form, send it back."""
+"""A person at the sign-in and device pages, for scripts: fetch the page, read its form, send it back."""
 
 from __future__ import annotations
 
@@ -54,20 +54,43 @@ class Visitor:
         form = read_form(page.text)
         if not page.ok or form is None:
             raise ValueError(f"no sign-in form: HTTP {page.status_code}")
-        fields = [
-            (name, mailbox if name == "mailbox" and mailbox is not None else value)
-            for name, value in form.fields
-            if not (name == "granted_scope" and value in untick)
-        ]
         answer = self._session.post(
             urljoin(page.url, form.action),
-            data=[*fields, ("decision", "allow" if allow else "deny")],
+            data=_filled(form, mailbox=mailbox, allow=allow, untick=untick),
             allow_redirects=False,
             timeout=TIMEOUT,
         )
         if not answer.is_redirect:
             raise ValueError(f"the sign-in page did not send us back: HTTP {answer.status_code}")
         return Callback(answer.headers["Location"])
+
+    def verify_device(
+        self,
+        verification_uri: str,
+        user_code: str | None = None,
+        *,
+        mailbox: str | None = None,
+        allow: bool = True,
+        untick: Sequence[str] = (),
+    ) -> None:
+        """Type the device's code, choose, and allow or deny; raise ValueError where a page refuses.
+
+        `user_code` is left out where the address holds it (`verification_uri_complete`).
+        """
+        page = self._session.get(verification_uri, timeout=TIMEOUT)
+        form = read_form(page.text)
+        if page.ok and form is not None and user_code is not None:
+            page = self._session.get(urljoin(page.url, form.action), params={"user_code": user_code}, timeout=TIMEOUT)
+            form = read_form(page.text)
+        if not page.ok or form is None or "mailbox" not in dict(form.fields):
+            raise ValueError(f"no form to decide about the device: HTTP {page.status_code}")
+        answer = self._session.post(
+            urljoin(page.url, form.action),
+            data=_filled(form, mailbox=mailbox, allow=allow, untick=untick),
+            timeout=TIMEOUT,
+        )
+        if not answer.ok:
+            raise ValueError(f"the decision about the device was not taken: HTTP {answer.status_code}")
 
 
 @dataclass(slots=True)
@@ -76,6 +99,15 @@ class Form:
 
     action: str
     fields: list[tuple[str, str]]
+
+
+def _filled(form: Form, *, mailbox: str | None, allow: bool, untick: Sequence[str]) -> list[tuple[str, str]]:
+    fields = [
+        (name, mailbox if name == "mailbox" and mailbox is not None else value)
+        for name, value in form.fields
+        if not (name == "granted_scope" and value in untick)
+    ]
+    return [*fields, ("decision", "allow" if allow else "deny")]
 
 
 def read_form(html: str) -> Form | None:

@@ -15,8 +15,8 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from authlib.oidc.core import UserInfoEndpoint
 
 from sandbox.identity.claims import user_info
-from sandbox.identity.grants import CLIENT_AUTH_METHODS, GrantRefusedError
-from sandbox.identity.refusals import Reason
+from sandbox.identity.grants import CLIENT_AUTH_METHODS, CONFIDENTIAL
+from sandbox.identity.refusals import GrantRefusedError, Reason
 
 if TYPE_CHECKING:
     from sandbox.identity.records import Client, Token
@@ -64,7 +64,7 @@ class GoogleTokenGoneError(InvalidGrantError):  # type: ignore[misc]
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
     """RFC 7662, for any confidential client of the tenant."""
 
-    CLIENT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]  # noqa: RUF012 - Authlib's declaration
+    CLIENT_AUTH_METHODS = CONFIDENTIAL
     server: IdentityServer
 
     def query_token(self, token_string: str, _token_type_hint: str | None) -> Token | None:
@@ -99,7 +99,7 @@ class _StoreValidator(BearerTokenValidator):  # type: ignore[misc]
         self._server = server
 
     def authenticate_token(self, token_string: str) -> Token | None:
-        """Return the token to revoke; None if there is none (200 all the same, but not at Google)."""
+        """Return the access token, good or not."""
         return self._server.store.find(token_string, tenant=self._server.tenant.name, kind="access_token")
 
 

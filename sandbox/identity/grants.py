@@ -11,22 +11,24 @@ from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, grant
 from authlib.oauth2.rfc7636 import CodeChallenge
 
 from sandbox.identity.records import AuthorizationCode, Client, Mailbox, Token
-from sandbox.identity.refusals import Reason
+from sandbox.identity.refusals import GrantRefusedError, Reason
 from sandbox.identity.store import Selection
-from sandbox.identity.tenants import GRAPH, RefreshTokenRule
+from sandbox.identity.tenants import GRAPH, SMTP_SEND_AS_APP, RefreshTokenRule
 
 if TYPE_CHECKING:
     from sandbox.identity.server import IdentityServer
 
-CLIENT_AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
-
-
-class GrantRefusedError(InvalidGrantError):  # type: ignore[misc]
-    """A refusal whose cause the provider's own error body tells."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(description=reason.value)
-        self.reason = reason
+CONFIDENTIAL = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+CLIENT_AUTH_METHODS = [*CONFIDENTIAL, "none"]
+DEFAULT = "/.default"
+_ROLES_OF = {
+    "https://graph.microsoft.com": frozenset(
+        {"Mail.Send", "User.Read.All", "Application.Read.All", "Application.ReadWrite.OwnedBy"}
+    ),
+    "https://outlook.office365.com": frozenset({SMTP_SEND_AS_APP}),
+    "https://outlook.office.com": frozenset({SMTP_SEND_AS_APP}),
+}
+"""Which roles belong to which resource; the rest of what a client was given is for another one."""
 
 
 class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
@@ -118,6 +120,9 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
                 # RFC 9700, section 4.14.2.
                 store.revoke_grant(token.grant, Reason.REFRESH_REUSED.value)
             raise GrantRefusedError(Reason.REFRESH_REUSED)
+        limit = settings.access_tokens_per_window
+        if limit is not None and store.has_used_up(token.grant, *limit):
+            raise GrantRefusedError(Reason.TOO_MANY_TOKENS)
         return token
 
     def _validate_token_scope(self, token: Token) -> None:
@@ -147,9 +152,27 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
 
 
 class AppGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
-    """Client credentials grant (RFC 6749, section 4.4): a token for every mailbox of the tenant."""
+    """Client credentials grant (RFC 6749, section 4.4): a token for every mailbox that the client may use."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]  # noqa: RUF012 - Authlib's declaration
+    TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL
+    server: IdentityServer
+
+    def validate_token_request(self) -> None:
+        """Turn the scope into what the token will be good for: at Microsoft, the client's roles at one resource."""
+        super().validate_token_request()
+        self._scope = self.request.payload.scope or ""
+        if self.server.tenant.name == "microsoft":
+            resource = self._scope.removesuffix(DEFAULT)
+            if resource == self._scope or " " in resource:
+                raise GrantRefusedError(Reason.SCOPE_NOT_DEFAULT)
+            if resource not in _ROLES_OF:
+                raise GrantRefusedError(Reason.RESOURCE_UNKNOWN)
+            self._scope = " ".join(role for role in self.request.client.app_roles if role in _ROLES_OF[resource])
+
+    def generate_token(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Make the access token."""
+        token: dict[str, Any] = super().generate_token(*args, **{**kwargs, "scope": self._scope})
+        return token
 
 
 class S256Challenge(CodeChallenge):  # type: ignore[misc]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandbox.identity.credentials import ClientCertificate, ClientSecret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,10 +15,19 @@ class Client:
 
     tenant: str
     client_id: str
-    client_secret: str = field(default="", repr=False)
+    object_id: str
+    """What Graph calls the application, besides its client id."""
+    secrets: tuple[ClientSecret, ...] = ()
+    certificates: tuple[ClientCertificate, ...] = ()
     redirect_uris: tuple[str, ...] = ()
     public: bool = False
     grant_types: tuple[str, ...] = ()
+    app_mailboxes: frozenset[str] | None = None
+    """Mailboxes (casefolded) that the application may use without a person; None: all of the tenant."""
+    app_roles: tuple[str, ...] = ()
+    """What an administrator allowed the application itself (Microsoft)."""
+    now: float = 0.0
+    """The time this copy was looked up: dates are judged at that moment."""
 
     @property
     def client_metadata(self) -> dict[str, str]:
@@ -39,8 +51,19 @@ class Client:
         return redirect_uri in self.redirect_uris
 
     def check_client_secret(self, client_secret: str) -> bool:
-        """Compare in constant time."""
-        return secrets.compare_digest(self.client_secret.encode(), client_secret.encode())
+        """Tell whether this is one of the secrets that are good now."""
+        return any(
+            secret.matches(client_secret) and secret.effective_at <= self.now < secret.expires_at
+            for secret in self.secrets
+        )
+
+    def had_secret(self, client_secret: str) -> bool:
+        """Tell whether this secret was good once and has expired."""
+        return any(secret.matches(client_secret) and secret.expires_at <= self.now for secret in self.secrets)
+
+    def may_use(self, address: str) -> bool:
+        """Tell whether the application may use this mailbox without a person."""
+        return self.app_mailboxes is None or address.casefold() in self.app_mailboxes
 
     def check_endpoint_auth_method(self, method: str, _endpoint: str) -> bool:
         """Let public clients use `none`, and confidential ones anything else."""
@@ -122,9 +145,15 @@ class Grant:
     tenant: str
     client_id: str
     mailbox: str | None
-    """None for client credentials, which speak for every mailbox of the tenant."""
+    """None for client credentials, which speak for every mailbox that the client may use."""
     scope: str
+    """Of an application of the tenant `microsoft`: its roles."""
     issued_at: float
+    ends_at: float | None = None
+    """When it dies by itself; None: never."""
+    window_from: float = 0.0
+    window_count: int = 0
+    """Access tokens given since `window_from`."""
     generation: int = 0
     """How many refresh tokens the grant has given out."""
     refreshes: int = 0

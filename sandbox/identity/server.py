@@ -13,7 +13,11 @@ from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from authlib.oauth2.rfc9207 import IssuerParameter
 
 from sandbox.identity import claims, endpoints, grants
+from sandbox.identity.client_assertion import ClientAssertion
+from sandbox.identity.devices import DeviceAuthorization, DeviceGrant
 from sandbox.identity.refusals import Reason, refusal
+from sandbox.identity.service_accounts import ServiceAccountGrant
+from sandbox.identity.tenants import DEVICE_CODE, JWT_BEARER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from flask import Response
     from joserfc.jwk import RSAKey
 
+    from sandbox.identity.devices import Devices
     from sandbox.identity.directory import Directory
     from sandbox.identity.records import Client
     from sandbox.identity.store import TokenStore
@@ -36,6 +41,7 @@ class IdentityServer(AuthorizationServer):  # type: ignore[misc]
         tenant: Tenant,
         directory: Directory,
         store: TokenStore,
+        devices: Devices,
         signing_key: RSAKey,
         new_token: Callable[[], str],
     ) -> None:
@@ -43,6 +49,8 @@ class IdentityServer(AuthorizationServer):  # type: ignore[misc]
         self.tenant = tenant
         self.directory = directory
         self.store = store
+        self.devices = devices
+        self.new_token = new_token
         self.signing_key = signing_key
         # Two refreshes at once must see each other's rotation, as they would in a provider's transaction.
         self.token_lock = threading.Lock()
@@ -58,6 +66,12 @@ class IdentityServer(AuthorizationServer):  # type: ignore[misc]
         self.register_grant(grants.RefreshGrant, [claims.RefreshIdToken(self)])
         if "client_credentials" in tenant.grant_types:
             self.register_grant(grants.AppGrant)
+        if DEVICE_CODE in tenant.grant_types:
+            self.register_grant(DeviceGrant, [claims.RefreshIdToken(self)])
+            self.register_endpoint(DeviceAuthorization)
+        if JWT_BEARER in tenant.grant_types:
+            self.register_grant(ServiceAccountGrant)
+        self.register_client_auth_method(ClientAssertion.CLIENT_AUTH_METHOD, ClientAssertion(self))
         self.register_endpoint(endpoints.Revocation)
         self.register_endpoint(endpoints.Introspection)
         self.register_endpoint(endpoints.UserInfoAnswer(self))
@@ -75,24 +89,27 @@ class IdentityServer(AuthorizationServer):  # type: ignore[misc]
     def save_token(self, token: dict[str, Any], request: Any) -> None:
         """Store what is about to be answered, under the grant it belongs to."""
         code, old = request.authorization_code, request.refresh_token
-        scope = token.get("scope", "")
+        scope, settings = token.get("scope", ""), self.settings
         if old is not None:
             grant = old.grant
         else:
             grant = self.store.open_grant(
                 tenant=self.tenant.name,
                 client_id=request.client.client_id,
-                mailbox=code.mailbox if code else None,
+                mailbox=request.user.address if request.user else None,
                 scope=scope,
+                ttl=settings.refresh_token_expires_in if "refresh_token" in token else None,
             )
             if code is not None:
                 code.grant = grant
+        if settings.access_tokens_per_window is not None:
+            self.store.count_access_token(grant, settings.access_tokens_per_window[1])
         self.store.put(
             grant=grant,
             kind="access_token",
             value=token["access_token"],
             scope=scope,
-            ttl=self.settings.access_token_ttl,
+            ttl=settings.access_token_ttl,
         )
         if "refresh_token" in token:
             self.store.put(
@@ -100,8 +117,13 @@ class IdentityServer(AuthorizationServer):  # type: ignore[misc]
                 kind="refresh_token",
                 value=token["refresh_token"],
                 scope=grant.scope,
-                ttl=self.settings.refresh_token_ttl,
+                ttl=settings.refresh_token_ttl,
             )
+        if "refresh_token" in token and old is None:
+            if settings.refresh_token_expires_in is not None:
+                token["refresh_token_expires_in"] = settings.refresh_token_expires_in
+            if settings.live_refresh_tokens is not None:
+                self.store.keep_newest(grant, settings.live_refresh_tokens)
 
     def authenticate_client(self, request: Any, methods: list[str], endpoint: str = "token") -> Client:
         """Return the client; on failure, say whether the client or its secret is wrong."""
@@ -110,11 +132,19 @@ class IdentityServer(AuthorizationServer):  # type: ignore[misc]
         except UnicodeDecodeError as error:
             raise InvalidClientError("Malformed Authorization header.", status_code=401) from error
         except InvalidClientError as error:
-            presented = extract_basic_authorization(request.headers)[0] or request.form.get("client_id") or ""
-            known = self.query_client(presented) is not None
-            error.reason = Reason.CLIENT_NOT_AUTHENTICATED if known else Reason.CLIENT_UNKNOWN
+            error.reason = self._why_not_authenticated(request)
             raise
         return client
+
+    def _why_not_authenticated(self, request: Any) -> Reason:
+        name, secret = extract_basic_authorization(request.headers)
+        client = self.query_client(name or request.form.get("client_id") or "")
+        secret = secret or request.form.get("client_secret")
+        if client is None:
+            return Reason.CLIENT_UNKNOWN
+        if not secret:
+            return Reason.CREDENTIAL_MISSING
+        return Reason.CREDENTIAL_EXPIRED if client.had_secret(secret) else Reason.CLIENT_NOT_AUTHENTICATED
 
     def handle_error_response(self, request: Any, error: Any) -> Response:
         """Say no as the provider does where the cause is known, else as the RFC says."""

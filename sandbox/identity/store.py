@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MOST_GRANTS = 2_000
-MOST_TOKENS = 20_000
+MOST_TOKENS = 100_000
 CODE_TTL = 60.0
 """Seconds an authorization code lives."""
 
@@ -45,6 +45,7 @@ class TokenStore:
         self._codes: OrderedDict[str, AuthorizationCode] = OrderedDict()
         self._grants: OrderedDict[str, Grant] = OrderedDict()
         self._tokens: OrderedDict[str, Token] = OrderedDict()
+        self._assertions: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def clear(self) -> None:
         """Forget everything; every token issued so far is refused from now on."""
@@ -52,6 +53,7 @@ class TokenStore:
             self._codes.clear()
             self._grants.clear()
             self._tokens.clear()
+            self._assertions.clear()
 
     def now(self) -> float:
         """Return the store's time, in epoch seconds."""
@@ -74,18 +76,33 @@ class TokenStore:
         """Tell whether the code is too old to be used."""
         return self._clock() > code.issued_at + CODE_TTL
 
+    # --- assertions
+
+    def first_use(self, client_id: str, assertion_id: str) -> bool:
+        """Remember the `jti` of a client's assertion; False if it was there before."""
+        with self._lock:
+            if (client_id, assertion_id) in self._assertions:
+                return False
+            self._assertions[client_id, assertion_id] = self._clock()
+            _drop_oldest(self._assertions, MOST_TOKENS)
+            return True
+
     # --- grants and tokens
 
-    def open_grant(self, *, tenant: str, client_id: str, mailbox: str | None, scope: str) -> Grant:
-        """Begin a grant."""
+    def open_grant(
+        self, *, tenant: str, client_id: str, mailbox: str | None, scope: str, ttl: int | None = None
+    ) -> Grant:
+        """Begin a grant; `ttl` in seconds, None for ever."""
         with self._lock:
+            now = self._clock()
             grant = Grant(
                 id=self._random_id(),
                 tenant=tenant,
                 client_id=client_id,
                 mailbox=mailbox,
                 scope=scope,
-                issued_at=self._clock(),
+                issued_at=now,
+                ends_at=None if ttl is None else now + ttl,
             )
             self._grants[grant.id] = grant
             _drop_oldest(self._grants, MOST_GRANTS)
@@ -94,11 +111,16 @@ class TokenStore:
     def has_live_grant(self, selection: Selection) -> bool:
         """Tell whether a grant of this kind exists that nobody revoked."""
         with self._lock:
-            return any(selection.holds(grant) and grant.revoked_at is None for grant in self._grants.values())
+            now = self._clock()
+            return any(
+                selection.holds(grant) and grant.revoked_at is None and (grant.ends_at is None or now < grant.ends_at)
+                for grant in self._grants.values()
+            )
 
     def put(self, *, grant: Grant, kind: str, value: str, scope: str, ttl: int | None) -> None:
-        """Remember a token that was just issued; `ttl` in seconds, None for ever."""
+        """Remember a token that was just issued; `ttl` in seconds, None for ever, but no longer than its grant."""
         now = self._clock()
+        ends = [end for end in (None if ttl is None else now + ttl, grant.ends_at) if end is not None]
         with self._lock:
             if kind == "refresh_token":
                 grant.generation += 1
@@ -108,7 +130,7 @@ class TokenStore:
                 grant=grant,
                 scope=scope,
                 issued_at=now,
-                expires_at=None if ttl is None else now + ttl,
+                expires_at=min(ends, default=None),
                 generation=grant.generation,
             )
             _drop_oldest(self._tokens, MOST_TOKENS)
@@ -125,6 +147,35 @@ class TokenStore:
         """Say that a newer refresh token took this one's place."""
         with self._lock:
             self._tokens[value].rotated = True
+
+    def keep_newest(self, grant: Grant, most: int) -> None:
+        """Let the oldest live refresh tokens of this mailbox and client die beyond `most`, saying nothing."""
+        kin = Selection(tenant=grant.tenant, mailbox=grant.mailbox, client_id=grant.client_id)
+        with self._lock:
+            now = self._clock()
+            live = [
+                token
+                for token in self._tokens.values()
+                if token.kind == "refresh_token"
+                and not (token.rotated or token.is_revoked())
+                and (token.expires_at is None or now < token.expires_at)
+                and kin.holds(token.grant)
+            ]
+            for token in live[: max(0, len(live) - most)]:
+                token.revoked = True
+
+    def count_access_token(self, grant: Grant, seconds: int) -> None:
+        """Count one access token of the grant; a window of `seconds` begins with its first one."""
+        with self._lock:
+            now = self._clock()
+            if now >= grant.window_from + seconds:
+                grant.window_from, grant.window_count = now, 0
+            grant.window_count += 1
+
+    def has_used_up(self, grant: Grant, most: int, seconds: int) -> bool:
+        """Tell whether the grant has had its `most` access tokens in a window that has not ended."""
+        with self._lock:
+            return grant.window_count >= most and self._clock() < grant.window_from + seconds
 
     def count_refresh(self, grant: Grant) -> None:
         """Count one use of a refresh token."""
@@ -213,6 +264,6 @@ def _seconds_left(token: Token | None, now: float) -> int | None:
     return max(0, round(token.expires_at - now))
 
 
-def _drop_oldest(table: OrderedDict[str, Any], most: int) -> None:
+def _drop_oldest(table: OrderedDict[Any, Any], most: int) -> None:
     while len(table) > most:
         table.popitem(last=False)

@@ -13,7 +13,9 @@ GMAIL_SEND = "https://www.googleapis.com/auth/gmail.send"
 GOOGLE_MAIL = "https://mail.google.com/"
 GRAPH = "https://graph.microsoft.com/"
 OUTLOOK_SMTP = "https://outlook.office.com/SMTP.Send"
-OUTLOOK_DEFAULT = "https://outlook.office365.com/.default"
+SMTP_SEND_AS_APP = "SMTP.SendAsApp"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 class RefreshTokenRule(enum.StrEnum):
@@ -33,6 +35,17 @@ class Settings:
     access_token_ttl: int = 3600
     refresh_token_ttl: int | None = None
     """None: refresh tokens do not expire."""
+    refresh_token_expires_in: int | None = None
+    """Every new grant ends after so long, and the first token answer says so (Google in Testing: 604799)."""
+    live_refresh_tokens: int | None = None
+    """Beyond so many of one mailbox and client, the oldest dies silently."""
+    access_tokens_per_window: tuple[int, int] | None = None
+    """(count, seconds): so many access tokens of one grant, then none for the rest of the window (Zoho: 10, 600)."""
+    device_code_ttl: int = 900
+    device_interval: int = 5
+    """Seconds between two polls of a device; each `slow_down` adds 5 for that device."""
+    secret_delay: int = 0
+    """Seconds until a secret that Graph's `addPassword` made is good (Entra ID's replication)."""
     refresh_token_rule: RefreshTokenRule = RefreshTokenRule.ALWAYS
     rotate_refresh_tokens: bool = True
     rotated_tokens_stay_valid: bool = False
@@ -61,9 +74,11 @@ class Settings:
             before = getattr(self, name)
             if name == "refresh_token_rule":
                 values[name] = RefreshTokenRule(value)
-            elif name == "refresh_token_ttl":
+            elif name in {"refresh_token_ttl", "refresh_token_expires_in", "live_refresh_tokens"}:
                 if value is not None and type(value) is not int:
-                    raise ValueError("refresh_token_ttl is a whole number of seconds, or null")
+                    raise ValueError(f"{name} is a whole number, or null")
+            elif name == "access_tokens_per_window":
+                values[name] = _count_and_seconds(value)
             elif type(value) is not type(before):
                 raise ValueError(f"{name} must be a {type(before).__name__}")
         if values.get("expires_in_style", "number") not in {"number", "string", "missing"}:
@@ -73,6 +88,14 @@ class Settings:
     def as_json(self) -> dict[str, Any]:
         """Return every setting by name."""
         return asdict(self)
+
+
+def _count_and_seconds(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    if isinstance(value, (list, tuple)) and [type(item) for item in value] == [int, int] and min(value) > 0:
+        return (value[0], value[1])
+    raise ValueError("access_tokens_per_window is [count, seconds], both above 0, or null")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +109,14 @@ class Tenant:
     """Whom it imitates; the page says that it is not them."""
     url: str
     smtp_scopes: tuple[str, ...]
+    """Any of these opens SMTP; the first is named in a refusal."""
     grant_types: tuple[str, ...]
     publishes_revocation: bool = True
     publishes_introspection: bool = True
+    device_scopes: frozenset[str] | None = None
+    """The only scopes a device may ask for; None: any."""
+    default_app_roles: tuple[str, ...] = ()
+    """What a client may do as an application unless it was registered otherwise."""
     scopes: tuple[str, ...] = ()
     """Scopes named in the discovery document; others are accepted too."""
     defaults: Settings = field(default_factory=Settings)
@@ -124,6 +152,16 @@ class Tenant:
         """Return the introspection endpoint."""
         return f"{self.url}/introspect"
 
+    @property
+    def device_authorization_url(self) -> str:
+        """Return the device authorization endpoint (RFC 8628)."""
+        return f"{self.url}/device_authorization"
+
+    @property
+    def tokeninfo_url(self) -> str | None:
+        """Return Google's tokeninfo, which it has instead of RFC 7662; None elsewhere."""
+        return f"{self.url}/tokeninfo" if self.name == "google" else None
+
     def as_json(self) -> dict[str, str | None]:
         """Return the addresses that a client of this tenant is configured with."""
         return {
@@ -133,6 +171,8 @@ class Tenant:
             "revoke_url": self.revoke_url,
             "userinfo_url": self.userinfo_url,
             "introspection_url": self.introspection_url,
+            "device_authorization_url": self.device_authorization_url,
+            "tokeninfo_url": self.tokeninfo_url,
             "api_base_url": self.api_base_url,
         }
 
@@ -146,7 +186,8 @@ def tenants_at(url: str) -> dict[str, Tenant]:
         url=f"{url}/google",
         api_base_url=f"{url}/google",
         smtp_scopes=(GOOGLE_MAIL,),
-        grant_types=("authorization_code", "refresh_token"),
+        grant_types=("authorization_code", "refresh_token", DEVICE_CODE, JWT_BEARER),
+        device_scopes=frozenset({"openid", "email", "profile"}),
         publishes_introspection=False,
         scopes=("openid", "email", "profile", GMAIL_SEND, GOOGLE_MAIL),
         defaults=Settings(
@@ -161,8 +202,9 @@ def tenants_at(url: str) -> dict[str, Tenant]:
         not_really="Microsoft",
         url=f"{url}/microsoft",
         api_base_url=f"{url}/microsoft",
-        smtp_scopes=(OUTLOOK_SMTP, OUTLOOK_DEFAULT),
-        grant_types=("authorization_code", "refresh_token", "client_credentials"),
+        smtp_scopes=(OUTLOOK_SMTP, SMTP_SEND_AS_APP),
+        grant_types=("authorization_code", "refresh_token", "client_credentials", DEVICE_CODE),
+        default_app_roles=("Mail.Send", "User.Read.All", SMTP_SEND_AS_APP),
         publishes_revocation=False,
         publishes_introspection=False,
         scopes=("openid", "email", "profile", "offline_access", "User.Read", "Mail.Send", OUTLOOK_SMTP),
@@ -180,7 +222,7 @@ def tenants_at(url: str) -> dict[str, Tenant]:
         not_really="a real identity provider",
         url=f"{url}/oidc",
         smtp_scopes=("smtp",),
-        grant_types=("authorization_code", "refresh_token", "client_credentials"),
+        grant_types=("authorization_code", "refresh_token", "client_credentials", DEVICE_CODE),
         scopes=("openid", "email", "profile", "offline_access", "smtp"),
     )
     return {tenant.name: tenant for tenant in (google, microsoft, oidc)}

@@ -10,9 +10,13 @@ from authlib.common.urls import add_params_to_uri
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.base import invalid_error_characters
 from authlib.oauth2.rfc6749 import InvalidRequestError
+from authlib.oauth2.rfc6749.util import extract_basic_authorization
 from flask import Blueprint, Response, render_template, request
 
-from sandbox.identity.tenants import GRAPH
+from sandbox.identity.client_assertion import ALGORITHMS
+from sandbox.identity.grants import CLIENT_AUTH_METHODS
+from sandbox.identity.pages import page, refused_page, with_meaning
+from sandbox.identity.token_info import token_info
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,19 +40,6 @@ ASKED = (
     "login_hint",
 )
 """The parameters of an authorization request that the form carries on."""
-
-MEANING = {
-    "openid": "know who you are",
-    "email": "see your e-mail address",
-    "profile": "see your name",
-    "offline_access": "keep this access when you are away",
-    "User.Read": "read your profile",
-    "Mail.Send": "send mail as you",
-    "smtp": "send mail as you (SMTP)",
-    "https://outlook.office.com/SMTP.Send": "send mail as you (SMTP)",
-    "https://www.googleapis.com/auth/gmail.send": "send mail as you, and nothing else",
-    "https://mail.google.com/": "read, write, send and delete all your mail",
-}
 
 
 class IdentityViews:
@@ -74,6 +65,7 @@ class IdentityViews:
         pages.add_url_rule(f"{tenant}/revoke", view_func=self.revoke, methods=["POST"])
         pages.add_url_rule(f"{tenant}/introspect", view_func=self.introspect, methods=["POST"])
         pages.add_url_rule(f"{tenant}/userinfo", view_func=self.userinfo, methods=["GET", "POST"])
+        pages.add_url_rule("/google/tokeninfo", view_func=self.tokeninfo, methods=["GET", "POST"])
         pages.add_url_rule(f"{tenant}/jwks", view_func=self.jwks)
         pages.add_url_rule(f"{tenant}/.well-known/openid-configuration", view_func=self.metadata)
         pages.add_url_rule(f"/.well-known/oauth-authorization-server{tenant}", view_func=self.metadata)
@@ -94,18 +86,18 @@ class IdentityViews:
         except OAuth2Error as error:
             return self._refused(server, error)
         hint = request.args.get("login_hint", "").strip()
-        page = render_template(
+        html = render_template(
             "consent.html",
             tenant=server.tenant,
             client=grant.client,
             redirect_uri=grant.redirect_uri,
-            scopes=[(name, MEANING.get(name.removeprefix(GRAPH), "")) for name in grant.request.scope.split()],
+            scopes=with_meaning(grant.request.scope.split()),
             mailboxes=self._directory.mailboxes(tenant),
             hint=hint,
             new_mailbox=self._may_be_made(tenant, hint),
             asked={name: request.args[name] for name in ASKED if name in request.args},
         )
-        return _page(page)
+        return page(html)
 
     def _decide(self, tenant: str) -> Response:
         server = self._servers[tenant]
@@ -120,7 +112,7 @@ class IdentityViews:
             if chosen is None and self._may_be_made(tenant, address):
                 chosen = self._directory.add_mailbox(tenant=tenant, address=address)
             if chosen is None:
-                return _page(render_template("refused.html", error=f"No mailbox {address!r} here."), 400)
+                return refused_page(f"No mailbox {address!r} here.")
         response: Response = server.create_authorization_response(request, grant_user=chosen, grant=grant)
         return response
 
@@ -135,7 +127,7 @@ class IdentityViews:
     def _refused(self, server: IdentityServer, error: Any) -> Response:
         """Redirect only to a redirect URI that was found good (RFC 6749, section 4.1.2.1)."""
         if not error.redirect_uri:
-            return _page(render_template("refused.html", error=f"{error.error}: {error.description}"), 400)
+            return refused_page(f"{error.error}: {error.description}")
         response: Response = server.handle_error_response(request, error)
         if server.settings.iss_in_callback:
             response.location = add_params_to_uri(response.location, {"iss": server.tenant.issuer})
@@ -145,12 +137,17 @@ class IdentityViews:
 
     def token(self, tenant: str) -> Response:
         """Answer a token request (RFC 6749, section 3.2)."""
-        server = self._servers[tenant]
-        old = server.store.find(request.form.get("refresh_token", ""), tenant=tenant)
-        code = server.store.code(request.form.get("code", ""))
+        server, form = self._servers[tenant], request.form
+        old = server.store.find(form.get("refresh_token", ""), tenant=tenant)
+        presented = (
+            old.grant if old else None,
+            server.store.code(form.get("code", "")),
+            server.devices.by_device_code(form.get("device_code", ""), tenant=tenant),
+        )
         facts = {
-            "grant_type": request.form.get("grant_type"),
-            "mailbox": old.grant.mailbox if old else code.mailbox if code else None,
+            "grant_type": form.get("grant_type"),
+            "mailbox": next((found.mailbox for found in presented if found is not None), None),
+            "client_id": form.get("client_id") or _basic_user(),
         }
 
         def answer() -> Response:
@@ -167,6 +164,18 @@ class IdentityViews:
     def introspect(self, tenant: str) -> Response:
         """Answer an introspection request (RFC 7662)."""
         return self._endpoint(tenant, "introspection", "introspect", request.form.get("token", ""))
+
+    def tokeninfo(self) -> Response:
+        """Answer Google's own question about an access token."""
+        server, value = self._servers["google"], request.values.get("access_token", "")
+        known = server.store.find(value, tenant="google", kind="access_token")
+        facts = {"mailbox": known.grant.mailbox if known else None}
+
+        def answer() -> Response:
+            status, body = token_info(server, known)
+            return _json(body, status)
+
+        return self._player.play(answer, endpoint="tokeninfo", tenant="google", facts=facts)
 
     def userinfo(self, tenant: str) -> Response:
         """Answer a userinfo request."""
@@ -204,7 +213,9 @@ class IdentityViews:
             "grant_types_supported": about.grant_types,
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "token_endpoint_auth_methods_supported": CLIENT_AUTH_METHODS,
+            "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+            "device_authorization_endpoint": about.device_authorization_url,
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": self._servers[tenant].settings.iss_in_callback,
         }
@@ -237,20 +248,21 @@ def _as_the_provider(server: IdentityServer, response: Response) -> Response:
     if server.tenant.name == "microsoft":
         # Entra ID never names offline_access in the scope it answers.
         body["scope"] = " ".join(name for name in body.get("scope", "").split() if name != "offline_access")
+        if request.form.get("grant_type") == "client_credentials":
+            # What an application may do is written into its token, and nowhere else.
+            del body["scope"]
         body["ext_expires_in"] = server.settings.access_token_ttl
     response.set_data(json.dumps(body))
     return response
 
 
-def _page(html: str, status: int = 200) -> Response:
-    response = Response(html, status, mimetype="text/html")
-    # No form-action: a browser would hold the redirect back to the client against it.
-    response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-    )
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def _basic_user() -> str | None:
+    try:
+        name: str | None = extract_basic_authorization(request.headers)[0]
+    except UnicodeDecodeError:
+        return None
+    return name
 
 
-def _json(body: dict[str, Any]) -> Response:
-    return Response(json.dumps(body), mimetype="application/json")
+def _json(body: dict[str, Any], status: int = HTTPStatus.OK) -> Response:
+    return Response(json.dumps(body), status, mimetype="application/json")

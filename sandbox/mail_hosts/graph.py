@@ -1,10 +1,9 @@
-"""Microsoft Graph's `sendMail`, JSON and MIME, and `me`."""
+"""Microsoft Graph's `sendMail`, JSON and MIME."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from email.errors import HeaderParseError
 from email.headerregistry import Address
@@ -14,113 +13,57 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, request
 
-from sandbox.identity.tenants import GRAPH
 from sandbox.mail_hosts.capture import Submission
+from sandbox.mail_hosts.graph_access import BASE, TENANT, permissions
 from sandbox.mail_hosts.header_fields import author, recipients, with_author, without
-from sandbox.mail_hosts.wording import MailRefusedError, graph_refusal
+from sandbox.mail_hosts.wording import graph_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.control.playing import FaultPlayer
-    from sandbox.identity.directory import Directory
     from sandbox.identity.records import Mailbox, Token
-    from sandbox.identity.store import TokenStore
     from sandbox.mail_hosts.capture import MailStore
+    from sandbox.mail_hosts.graph_access import GraphAccess
 
-TENANT = "microsoft"
 _CUSTOM_HEADER = re.compile(r"[Xx]-[!-9;-~]+")
 
 
 class Graph:
     """The part of Graph that sends mail, for the tenant `microsoft`."""
 
-    def __init__(
-        self,
-        *,
-        directory: Directory,
-        tokens: TokenStore,
-        mails: MailStore,
-        player: FaultPlayer,
-        random_id: Callable[[], str],
-    ) -> None:
-        self._directory = directory
-        self._tokens = tokens
+    def __init__(self, *, access: GraphAccess, mails: MailStore) -> None:
+        self._access = access
         self._mails = mails
-        self._player = player
-        self._random_id = random_id
 
     def blueprint(self) -> Blueprint:
         """Return the routes."""
         routes = Blueprint("graph", __name__)
-        base = f"/{TENANT}/v1.0"
-        routes.add_url_rule(f"{base}/me", view_func=self.me)
-        routes.add_url_rule(f"{base}/me/sendMail", view_func=self.send_mail, methods=["POST"])
-        routes.add_url_rule(f"{base}/users/<user>/sendMail", view_func=self.send_mail, methods=["POST"])
+        routes.add_url_rule(f"{BASE}/me/sendMail", view_func=self.send_mail, methods=["POST"])
+        routes.add_url_rule(f"{BASE}/users/<user>/sendMail", view_func=self.send_mail, methods=["POST"])
         return routes
-
-    def me(self) -> Response:
-        """Return the signed-in person."""
-        return self._play(self._describe)
 
     def send_mail(self, user: str | None = None) -> Response:
         """Accept a message for sending; 202 without a body."""
-        return self._play(lambda token: self._accept(user, token))
-
-    def _play(self, work: Callable[[Token], Response]) -> Response:
-        scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-        token = self._tokens.find(value.strip(), tenant=TENANT, kind="access_token")
-
-        def answer() -> Response:
-            try:
-                if scheme.lower() != "bearer" or not value.strip():
-                    raise graph_refusal(401, "InvalidAuthenticationToken", "Access token is empty.")
-                if token is None or token.is_revoked():
-                    raise graph_refusal(401, "InvalidAuthenticationToken", "Access token validation failure.")
-                if token.is_expired():
-                    message = "Lifetime validation failed, the token is expired."
-                    raise graph_refusal(401, "InvalidAuthenticationToken", message)
-                response = work(token)
-            except MailRefusedError as refusal:
-                response = refusal.response()
-            response.headers["request-id"] = self._random_id()
-            return response
-
-        facts = {"mailbox": token.grant.mailbox if token else None}
-        return self._player.play(answer, endpoint="graph", tenant=TENANT, facts=facts)
-
-    def _describe(self, token: Token) -> Response:
-        if not _graph_scopes(token) & {"User.Read", "openid"}:
-            raise graph_refusal(
-                403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
-            )
-        mailbox = self._mailbox(None, token)
-        person = {
-            "id": mailbox.subject,
-            "displayName": mailbox.name,
-            "mail": mailbox.address,
-            "userPrincipalName": mailbox.address,
-        }
-        return Response(json.dumps(person), mimetype="application/json")
+        return self._access.play(lambda token: self._accept(user, token))
 
     def _mailbox(self, user: str | None, token: Token) -> Mailbox:
-        if token.grant.mailbox is None and user is None:
-            raise graph_refusal(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
-        mailbox = self._directory.mailbox(TENANT, token.grant.mailbox if user is None else user)
-        if mailbox is None:
-            mailbox = next((box for box in self._directory.mailboxes(TENANT) if box.subject == user), None)
+        mailbox = self._access.mailbox_at(user, token)
         if mailbox is None:
             raise graph_refusal(404, "ErrorInvalidUser", f"The requested user '{user}' is invalid.")
-        if token.grant.mailbox is not None and token.grant.mailbox.casefold() != mailbox.address.casefold():
+        if not self._access.is_the_owner(token, mailbox):
             raise graph_refusal(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+        client_id = token.grant.client_id
+        allowed = token.grant.mailbox or self._access.directory.application_may_use(TENANT, client_id, mailbox.address)
+        if not allowed:
+            message = (
+                "Access to OData is disabled: [RAOP] : Blocked by tenant configured AppOnly AccessPolicy settings."
+            )
+            raise graph_refusal(403, "ErrorAccessDenied", message)
         return mailbox
 
     def _accept(self, user: str | None, token: Token) -> Response:
-        app_only = token.grant.mailbox is None
-        if not _graph_scopes(token) & ({".default"} if app_only else {"Mail.Send"}):
+        if "Mail.Send" not in permissions(token):
             raise graph_refusal(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
         mailbox = self._mailbox(user, token)
-        if len(request.get_data()) > self._directory.settings(TENANT).request_limit:
+        if len(request.get_data()) > self._access.directory.settings(TENANT).request_limit:
             raise graph_refusal(413, "BadRequest", "Maximum request length exceeded.")
         if request.mimetype == "text/plain":
             raw, details = _raw_of_mime(mailbox)
@@ -142,10 +85,6 @@ class Graph:
             )
         )
         return Response(status=202)
-
-
-def _graph_scopes(token: Token) -> frozenset[str]:
-    return frozenset(name.removeprefix(GRAPH) for name in token.scopes)
 
 
 _Details = tuple[tuple[str, str], ...]

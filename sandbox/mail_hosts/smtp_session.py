@@ -195,10 +195,12 @@ class SmtpSession(SMTP):
     def _mailbox_of(self, token: Token | None, user: str) -> Mailbox | None:
         if token is None or token.is_expired() or token.is_revoked():
             return None
-        owner = token.grant.mailbox
-        if owner is not None and user and user.casefold() != owner.casefold():
+        grant, directory = token.grant, self._host.directory
+        if grant.mailbox is None and not directory.application_may_use(grant.tenant, grant.client_id, user):
             return None
-        return self._host.directory.mailbox(token.grant.tenant, owner or user)
+        if grant.mailbox is not None and user and user.casefold() != grant.mailbox.casefold():
+            return None
+        return directory.mailbox(grant.tenant, grant.mailbox or user)
 
     # --- the message
 

@@ -63,7 +63,7 @@ def unavailable(endpoint: str) -> dict[str, Any]:
     """Return the body of a 503 as this endpoint's provider words it."""
     if endpoint == "gmail":
         return gmail_error(503, "The service is currently unavailable.", "backendError", "UNAVAILABLE")
-    if endpoint == "graph":
+    if endpoint in {"graph", "applications"}:
         return graph_error("ErrorServerBusy", "The server cannot service this request right now. Try again later.")
     return {"error": "temporarily_unavailable"}
 
@@ -73,6 +73,6 @@ def throttled(endpoint: str) -> dict[str, Any]:
     if endpoint == "gmail":
         message = "Resource has been exhausted (e.g. check quota)."
         return gmail_error(429, message, "rateLimitExceeded", "RESOURCE_EXHAUSTED")
-    if endpoint == "graph":
+    if endpoint in {"graph", "applications"}:
         return graph_error("ApplicationThrottled", "Application is over its MailboxConcurrency limit.")
     return {"error": "temporarily_unavailable", "error_description": "Too many requests"}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import requests
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 if TYPE_CHECKING:
+    from sandbox.control.key_pairs import KeyPair
     from sandbox.control.visitor import Callback
     from sandbox.identity.tenants import Tenant
     from sandbox.world import World
@@ -95,3 +99,14 @@ class Application:
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def signed(keys: KeyPair, claims: dict[str, Any], *, alg: str = "RS256", **header: str) -> str:
+    """Return a JWT; claims that are None are left out."""
+    key = RSAKey.import_key(keys.private_key)
+    given = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode({"alg": alg, **header}, given, key, algorithms=["RS256", "PS256", "RS512"])
+
+
+def now() -> int:
+    return int(time.time())

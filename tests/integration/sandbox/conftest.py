@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import datetime as dt
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.control.key_pairs import KeyPair, make_key_pair
 from sandbox.world import World
 from tests.integration.sandbox.application import Application
 
@@ -32,6 +34,16 @@ def session_clock() -> Clock:
 def session_world(tmp_path_factory: pytest.TempPathFactory, session_clock: Clock) -> Iterator[World]:
     with World(directory=tmp_path_factory.mktemp("world"), clock=session_clock) as world:
         yield world
+
+
+@pytest.fixture(scope="session")
+def key_pair() -> KeyPair:
+    return make_key_pair("first", now=dt.datetime.now(dt.UTC))
+
+
+@pytest.fixture(scope="session")
+def other_key_pair() -> KeyPair:
+    return make_key_pair("other", now=dt.datetime.now(dt.UTC))
 
 
 @pytest.fixture

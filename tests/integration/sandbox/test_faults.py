@@ -7,6 +7,7 @@ import smtplib
 import ssl
 import time
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -102,16 +103,65 @@ def test_a_truncated_answer_may_lie_about_nothing_but_its_json(microsoft: Applic
         ("expires_in", {"value": "soon"}, "expires_in", "soon"),
         ("expires_in", {"value": -1}, "expires_in", -1),
         ("expires_in", {"value": "missing"}, "expires_in", None),
+        ("expires_in", {"value": 10**12}, "expires_in", 10**12),
         ("narrowed_scope", {"scope": "openid"}, "scope", "openid"),
+        ("token_type", {}, "token_type", "mac"),
+        ("token_type", {"value": "bearer"}, "token_type", "bearer"),
+        ("token_type", {"value": 7}, "token_type", 7),
+        ("token_type", {"value": "missing"}, "token_type", None),
     ],
 )
 def test_a_good_answer_is_spoilt_in_one_field(
     oidc: Application, fault: str, params: dict[str, Any], field: str, value: object
 ) -> None:
+    whole = set(oidc.connect())
     oidc.world.control.plan_fault("token", fault, tenant="oidc", **params)
     answer = oidc.connect()
     assert answer.get(field) == value
-    assert answer["token_type"] == "Bearer"
+    assert whole - set(answer) == ({field} if value is None else set())
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_page_comes_with_the_status_that_was_planned_for_refreshes_alone(oidc: Application, status: int) -> None:
+    match = {"grant_type": "refresh_token"}
+    oidc.world.control.plan_fault("token", "html", tenant="oidc", match=match, status=status)
+    refresh_token = oidc.connect()["refresh_token"]
+    answer = oidc.refresh(refresh_token)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+    assert oidc.refresh(refresh_token).status_code == 200
+
+
+def test_an_answer_may_be_too_large_to_read(oidc: Application) -> None:
+    refresh_token = oidc.connect()["refresh_token"]
+    oidc.world.control.plan_fault("token", "too_large", match={"grant_type": "refresh_token"})
+    answer = oidc.refresh(refresh_token)
+    assert answer.status_code == 200
+    assert len(answer.content) > 65_536
+    assert answer.json()["refresh_token"] != refresh_token
+    oidc.world.control.plan_fault("userinfo", "too_large", octets=100_000)
+    headers = bearer(answer.json()["access_token"])
+    assert len(requests.get(oidc.tenant.userinfo_url, headers=headers, timeout=5).content) > 100_000
+
+
+def test_a_delayed_answer_has_rotated_the_token_before_the_client_gave_up(oidc: Application) -> None:
+    refresh_token = oidc.connect()["refresh_token"]
+    oidc.world.control.plan_fault("token", "delay_then_answer", tenant="oidc", seconds=0.5)
+    form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(oidc.tenant.token_url, data=form, auth=oidc.auth, timeout=0.2)
+    assert oidc.world.control.tokens()[0]["refresh_generation"] == 2
+    oidc.world.control.change_settings("oidc", revoke_family_on_reuse=False)
+    assert oidc.refresh(refresh_token).json()["error"] == "invalid_grant"
+    oidc.world.control.plan_fault("token", "delay_then_answer", tenant="oidc", seconds=0.2)
+    began = time.monotonic()
+    assert oidc.redeem(oidc.consent().parameters["code"]).status_code == 200
+    assert time.monotonic() - began >= 0.2
+
+
+def test_a_fault_may_wait_for_one_client(oidc: Application) -> None:
+    oidc.world.control.plan_fault("token", "503", match={"client_id": "other"})
+    assert oidc.connect()
+    assert replace(oidc, client_id="other").registered().redeem("any").status_code == 503
 
 
 def test_a_lost_answer_has_rotated_the_token_all_the_same(oidc: Application) -> None:
@@ -195,6 +245,8 @@ def test_faults_are_played_in_the_order_they_were_planned(oidc: Application, con
         ("gmail", "no_access_token", {}),
         ("smtp", "html", {}),
         ("token", "hang", {"seconds": 0}),
+        ("token", "delay_then_answer", {"seconds": 0}),
+        ("gmail", "token_type", {}),
         ("token", "hang", {"seconds": 10_000}),
         ("token", "status", {"status": 99}),
         ("smtp", "reply", {"stage": "nowhere", "code": 451, "text": "no"}),
