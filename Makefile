@@ -26,7 +26,7 @@ IS_313 := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))
 FIND_313 = python313=""; for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13; do \
 	if "$$candidate" -c '$(IS_313)' >/dev/null 2>&1; then python313="$$candidate"; break; fi; done
 
-.PHONY: help run stop test test-here test-313 lint format build bench lock clean
+.PHONY: help run stop test test-here test-313 lint format build bench crash simulate lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*  ## /\1\t/' | while IFS=$$'\t' read -r goal text; do printf '  make %-8s %s\n' "$$goal" "$$text"; done
@@ -67,6 +67,12 @@ build: $(VENV)/run.stamp $(VENV_SAM)/build.stamp  ## Build the artefacts for AWS
 
 bench: $(VENV)/bench.stamp  ## Measure what docs/performance.md quotes (JSON=file: where the figures go)
 	@$(BIN)/python -m benchmarks $(if $(JSON),--output "$(JSON)")
+
+crash: $(VENV)/run.stamp  ## Kill a refresh at every call and play every fault; show what came of it (JSON=file, PAGE=1: docs too)
+	@$(BIN)/python -m proofs $(if $(JSON),--output "$(JSON)") $(if $(filter 1,$(PAGE)),--page docs/explanation/crash-points.md)
+
+simulate: $(VENV)/run.stamp  ## Simulate the schedule: 10,000 mailboxes in one hour, and seven days of mixed providers
+	@$(BIN)/python -m simulations
 
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"

@@ -70,6 +70,10 @@ class Meter:
             case "sqs" if operation == "SendMessage":
                 self.units["SQS requests (64 KiB)"] += chunks(len(params["MessageBody"].encode()), SQS_UNIT)
                 self.units["SQS fair queue requests"] += int("MessageGroupId" in params)
+            case "sqs" if operation == "SendMessageBatch":
+                size = sum(len(entry["MessageBody"].encode()) for entry in params["Entries"])
+                fifo = params["QueueUrl"].endswith(".fifo")
+                self.units["SQS FIFO requests (64 KiB)" if fifo else "SQS requests (64 KiB)"] += chunks(size, SQS_UNIT)
             case "secretsmanager":
                 self.units["Secrets Manager calls"] += 1
             case "s3":

@@ -98,6 +98,7 @@ ENVIRONMENT = {
     "REGISTRATIONS_TABLE": "registrations",
     "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/messages",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
+    "ROTATION_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/rotation.fifo",
     "CONTENT_BUCKET": "content",
     "SECRETS_PREFIX": "mailbearer/bench",
     "AUDIT_LOG_GROUP": "/mailbearer/bench/audit",

@@ -13,6 +13,7 @@ PRICES: dict[str, float] = {
     "Lambda requests": 0.20 / _MILLION,
     "Lambda GB-seconds": 0.0000133334,
     "SQS requests (64 KiB)": 0.40 / _MILLION,
+    "SQS FIFO requests (64 KiB)": 0.50 / _MILLION,
     # On top, for a request that names a message group on a standard queue, which only SendMessage does.
     "SQS fair queue requests": 0.10 / _MILLION,
     "DynamoDB write units": 0.625 / _MILLION,

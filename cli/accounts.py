@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.api import Api, segment
-from cli.operation import Operation, begin
+from cli.operation import Operation, begin, read_secret
 from cli.options import ApiKeyStdin, AsJson, StageName, Yes
 from cli.output import console as console_of
 from cli.output import details, plain, table
@@ -42,7 +42,7 @@ def add(
     api_key_stdin: ApiKeyStdin = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add a mailbox and print the page on which its owner consents."""
+    """Add a mailbox: connected at once if nobody has to consent, else with the page on which its owner does."""
     operation = begin(ctx, stage, as_json=as_json)
     api = operation.api(key_stdin=api_key_stdin)
     wanted = {
@@ -63,7 +63,7 @@ def add(
         _print_consent(console_of(err=True), account, url)
     if open_browser and url:
         _open(operation, url)
-    if wait:
+    if wait and url:
         path = f"/v1/accounts/{segment(str(account.get('id')))}"
         account = wait_for(lambda: api.get(path), _settled, operation.surroundings, limit=timeout)
         if account.get("status") != AccountState.ACTIVE:
@@ -143,6 +143,39 @@ def consent(
     operation.out.show(answer, lambda console: _print_consent(console, answer, url))
 
 
+@app.command("import")
+def import_(
+    ctx: typer.Context,
+    *,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The mailbox's address.")],
+    provider: Annotated[
+        str, typer.Option(metavar="NAME", help="The registration whose client the token was given to.")
+    ],
+    refresh_token_stdin: Annotated[
+        bool, typer.Option("--refresh-token-stdin", help="Read the refresh token from standard input.")
+    ] = False,
+    stage: StageName = "",
+    as_json: AsJson = False,
+) -> None:
+    """Connect a mailbox by a refresh token that you have already; an account that waits for it keeps its id."""
+    operation = begin(ctx, stage, as_json=as_json)
+    token = _refresh_token(operation, from_stdin=refresh_token_stdin)
+    api = operation.api(key_stdin=False)
+    account_id = _find(api, address, provider) or str(
+        api.post(
+            "/v1/accounts",
+            {"provider": provider, "address": address},
+            if_lost="The same command again is safe.",
+        ).get("id")
+    )
+    connected = api.post(
+        f"/v1/accounts/{segment(account_id)}/import",
+        {"refresh_token": token},
+        if_lost="See with `mailbearer accounts show` whether it was connected; if not, the same command again.",
+    )
+    operation.out.show(connected, lambda console: _print_account(console, connected))
+
+
 @app.command("revoke")
 def revoke(
     ctx: typer.Context,
@@ -165,6 +198,26 @@ def revoke(
         if_lost="The same command again is safe: revoking twice is revoking once.",
     )
     operation.out.show(answer, lambda console: _print_account(console, answer))
+
+
+def _refresh_token(operation: Operation, *, from_stdin: bool) -> str:
+    """Take the token from standard input or, unseen, from a terminal; an argument would stay in the shell's history."""
+    if from_stdin:
+        return read_secret("--refresh-token-stdin")
+    if not operation.surroundings.interactive:
+        raise Refused("There is no refresh token.", remedy="Pipe it in with --refresh-token-stdin.")
+    return str(typer.prompt("Refresh token", hide_input=True, err=True)).strip()
+
+
+def _find(api: Api, address: str, provider: str) -> str:
+    """Find the account of an address at a provider, one that was revoked last of all; nothing if there is none."""
+    found = [
+        account
+        for account in api.listing("/v1/accounts", {})
+        if str(account.get("address")).lower() == address.lower() and account.get("provider") == provider
+    ]
+    found.sort(key=lambda account: (account.get("status") == AccountState.REVOKED, str(account.get("updated_at"))))
+    return str(found[0].get("id")) if found else ""
 
 
 def _resolve(api: Api, reference: str) -> str:
@@ -205,3 +258,11 @@ def _print_consent(console: Console, account: Mapping[str, Any], url: str) -> No
 
 def _print_account(console: Console, account: Mapping[str, Any]) -> None:
     console.print(details((name, value) for name, value in account.items() if not isinstance(value, dict)))
+    scopes = account.get("scopes")
+    if isinstance(scopes, dict):
+        for word, name in (
+            ("Not granted, though it is needed", "missing"),
+            ("Granted, though nobody asked", "excessive"),
+        ):
+            if scopes.get(name):
+                console.print(Text(plain(f"{word}: {' '.join(map(str, scopes[name]))}")))

@@ -12,13 +12,16 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cli import accounts, audit, keys, messages, providers
+from cli import accounts, audit, credentials, keys, messages, providers
 from cli.cloud import aws_session, refusals_of_aws
+from cli.doctor import doctor
+from cli.explain import explain_
 from cli.options import StageName
 from cli.output import show_refusal
 from cli.refusal import Refused
 from cli.send import send
 from cli.surroundings import Surroundings
+from cli.verify import verify
 from mailbearer.errors import InvalidInput, MailbearerError
 
 
@@ -47,12 +50,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # its tracebacks show local variables, and some of ours are secrets
     help="Send an application's mail through the mailboxes its owner already has.",
 )
+providers.app.command("verify")(verify)
+providers.app.add_typer(credentials.app, name="credentials")
 app.add_typer(providers.app, name="providers")
 app.add_typer(accounts.app, name="accounts")
 app.command("send")(send)
 app.add_typer(messages.app, name="messages")
 app.add_typer(keys.app, name="keys")
+app.command("explain")(explain_)
 app.add_typer(audit.app, name="audit")
+app.command("doctor")(doctor)
 
 
 @app.callback()

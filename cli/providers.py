@@ -1,27 +1,45 @@
 """`mailbearer providers`: register this application's entry at a provider."""
 
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from cli import credential_files, guidance
+from cli import provider_options as options
+from cli.enrolling import enrol, resource
 from cli.operation import Operation, begin, read_secret
 from cli.options import AsJson, StageName
 from cli.output import details, table
 from cli.refusal import Refused
 from mailbearer.credential import Credential
-from mailbearer.errors import Conflict, Fault, InvalidInput, MailbearerError
+from mailbearer.errors import Fault, InvalidInput
+from mailbearer.ids import rfc3339
 from mailbearer.providers import DEFINITIONS, register
-from mailbearer.registration import Discovery, Registration
-from mailbearer.resources import registration_resource
+from mailbearer.registration import Discovery, Flow, Registration
 
 app = typer.Typer(no_args_is_help=True, help="Register this application's entry at a provider.")
 
-_KINDS = ", ".join(DEFINITIONS)
 # Where a parameter of `register` and the option for it differ in more than dashes.
 _OPTIONS = {"name": "NAME", "ca_pem": "--ca-file", "scopes": "--scope"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proof:
+    """What the operator gives to prove the application; `client_number` is how Google's administrators know it."""
+
+    from_stdin: bool
+    expires: str
+    id: str
+    certificate_file: Path | None
+    private_key_file: Path | None
+    service_account: credential_files.ServiceAccount | None
+
+    @property
+    def by_key(self) -> bool:
+        return bool(self.certificate_file or self.private_key_file or self.service_account)
 
 
 @app.command("add")
@@ -29,78 +47,81 @@ def add(
     ctx: typer.Context,
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Your word for the registration.")],
-    kind: Annotated[str, typer.Option(help=f"The kind of provider: {_KINDS}.")] = "",
-    client_id: Annotated[str, typer.Option(metavar="ID", help="The client id that the provider shows.")] = "",
-    client_secret_stdin: Annotated[
-        bool,
-        typer.Option("--client-secret-stdin", help="Read the client secret from standard input."),
-    ] = False,
-    issuer: Annotated[str, typer.Option(metavar="URL", help="The issuer; its endpoints are discovered.")] = "",
-    authorize_url: Annotated[str, typer.Option(metavar="URL", help="The authorization endpoint.")] = "",
-    token_url: Annotated[str, typer.Option(metavar="URL", help="The token endpoint.")] = "",
-    revoke_url: Annotated[str, typer.Option(metavar="URL", help="The revocation endpoint.")] = "",
-    userinfo_url: Annotated[str, typer.Option(metavar="URL", help="The userinfo endpoint.")] = "",
-    introspection_url: Annotated[str, typer.Option(metavar="URL", help="The introspection endpoint.")] = "",
-    token_auth_method: Annotated[
-        str,
-        typer.Option(
-            metavar="METHOD",
-            help="client_secret_basic, client_secret_post or none (a public client). (default: what the server takes)",
-        ),
-    ] = "",
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(help="A scope to ask for, in place of the kind's own. (default: the least that sends)"),
-    ] = None,
-    transport: Annotated[str, typer.Option(help="gmail, graph or smtp. (default: the kind's own)")] = "",
-    smtp_host: Annotated[str, typer.Option(metavar="HOST", help="Where mail is submitted.")] = "",
-    smtp_port: Annotated[int, typer.Option(min=0, max=65535, help="Its port. (default: 587, or 465 for tls)")] = 0,
-    smtp_security: Annotated[str, typer.Option(help="starttls or tls. (default: starttls, or tls on port 465)")] = "",
-    ca_file: Annotated[
-        Path | None,
-        typer.Option(metavar="PEM", help="Certificates to trust for this provider beside the system's."),
-    ] = None,
-    api_base_url: Annotated[str, typer.Option(metavar="URL", help="Where the Gmail or Graph API is.")] = "",
+    kind: options.Kind = "",
+    flow: options.FlowName = "",
+    cloud: options.CloudName = "",
+    tenant: options.Tenant = "",
+    client_id: options.ClientId = "",
+    client_secret_stdin: options.ClientSecretStdin = False,
+    secret_expires: options.SecretExpires = "",
+    secret_id: options.SecretId = "",
+    certificate_file: options.CertificateFile = None,
+    private_key_file: options.PrivateKeyFile = None,
+    service_account_file: options.ServiceAccountFile = None,
+    token_auth_method: options.TokenAuthMethod = "",
+    issuer: options.Issuer = "",
+    authorize_url: options.AuthorizeUrl = "",
+    token_url: options.TokenUrl = "",
+    device_authorization_url: options.DeviceAuthorizationUrl = "",
+    revoke_url: options.RevokeUrl = "",
+    userinfo_url: options.UserinfoUrl = "",
+    introspection_url: options.IntrospectionUrl = "",
+    tokeninfo_url: options.TokeninfoUrl = "",
+    ca_file: options.CaFile = None,
+    scope: options.Scope = None,
+    transport: options.TransportName = "",
+    smtp_host: options.SmtpHost = "",
+    smtp_port: options.SmtpPort = 0,
+    smtp_security: options.SmtpSecurity = "",
+    api_base_url: options.ApiBaseUrl = "",
     stage: StageName = "",
     as_json: AsJson = False,
 ) -> None:
-    """Add a registration: the client id and secret under which a provider knows this application.
+    """Add a registration: the client id under which a provider knows this application, and what proves it.
 
     The same command again repairs one that was broken off.
     """
     operation = begin(ctx, stage, as_json=as_json)
+    now = operation.surroundings.clock()
     given: dict[str, Any] = {
         "kind": kind,
+        "flow": flow,
+        "cloud": cloud,
+        "tenant": tenant,
         "client_id": client_id,
         "issuer": issuer,
         "authorize_url": authorize_url,
         "token_url": token_url,
+        "device_authorization_url": device_authorization_url,
         "revoke_url": revoke_url,
         "userinfo_url": userinfo_url,
         "introspection_url": introspection_url,
+        "tokeninfo_url": tokeninfo_url,
         "scopes": tuple(scope or ()),
         "transport": transport,
         "smtp_host": smtp_host,
         "smtp_port": smtp_port,
         "smtp_security": smtp_security,
-        "ca_pem": _read_pem(ca_file) if ca_file else "",
+        "ca_pem": credential_files.read_text(ca_file) if ca_file else "",
         "api_base_url": api_base_url,
         "token_auth_method": token_auth_method,
     }
+    proof = _Proof(
+        from_stdin=client_secret_stdin,
+        expires=secret_expires,
+        id=secret_id,
+        certificate_file=certificate_file,
+        private_key_file=private_key_file,
+        service_account=(
+            credential_files.read_service_account(service_account_file, now=now) if service_account_file else None
+        ),
+    )
+    given |= _implied(given, proof)
     if operation.surroundings.interactive:
         given |= _ask(given)
     wanted = _registration(operation, name, given)
-    secret = _client_secret(operation, wanted, from_stdin=client_secret_stdin)
-    kept = resource(operation, _enrol(operation, wanted, secret))
-
-    def human(console: Console) -> None:
-        smtp = kept["smtp"]
-        shown = kept | {"smtp": f"{smtp['host']}:{smtp['port']} {smtp['security']}" if smtp else "", "redirect_uri": ""}
-        console.print(details(shown.items()))
-        console.print("\nRegister this redirect URI with the provider, exactly:")
-        console.print(kept["redirect_uri"])
-
-    operation.out.show(kept, human)
+    credential = _credential(operation, wanted, proof, now)
+    _show(operation, enrol(operation, wanted, credential), credential, proof)
 
 
 @app.command("list")
@@ -119,56 +140,59 @@ def list_(ctx: typer.Context, *, stage: StageName = "", as_json: AsJson = False)
     operation.out.show(found, human)
 
 
-def resource(operation: Operation, registration: Registration) -> dict[str, Any]:
-    """Write a registration as the API does, with what only its operator needs."""
-    endpoints = registration.endpoints
-    return registration_resource(registration) | {
-        "authorize_url": endpoints.authorize_url,
-        "token_url": endpoints.token_url,
-        "revoke_url": endpoints.revoke_url or None,
-        "userinfo_url": endpoints.userinfo_url or None,
-        "introspection_url": endpoints.introspection_url or None,
-        "token_auth_method": registration.token_auth_method,
-        "api_base_url": registration.api_base_url or None,
-        "redirect_uri": f"{operation.api_url}/oauth/callback",
+def _show(operation: Operation, registration: Registration, credential: Credential, proof: _Proof) -> None:
+    """Show what is kept here and what is left to do at the provider."""
+    kept = resource(operation, registration)
+    number = proof.service_account.client_number if proof.service_account else ""
+    todo = guidance.steps(registration, client_number=number)
+    warnings = guidance.warnings(registration)
+    setup_guide, provider_guide = guidance.pages(registration)
+    expires_at = rfc3339(credential.expires_at) if credential.expires_at else None
+    for warning in warnings:
+        operation.out.note(f"Warning: {warning}")
+
+    def human(console: Console) -> None:
+        smtp = kept["smtp"]
+        server = f"{smtp['host']}:{smtp['port']} {smtp['security']}" if smtp else ""
+        shown = kept | {"smtp": server, "redirect_uri": "", "credential_expires_at": expires_at}
+        console.print(details(shown.items()))
+        if registration.flow is Flow.AUTHORIZATION_CODE:
+            console.print("\nRegister this redirect URI with the provider, exactly:")
+            console.print(kept["redirect_uri"])
+        if todo:
+            console.print("\nTo do at the provider:")
+        for step in todo:
+            console.print(f"  {step}")
+        console.print(f"\nThe page to follow: {setup_guide}\nThe provider's own: {provider_guide}")
+        console.print(f"Next: mailbearer providers verify {registration.name}")
+
+    more = {
+        "credential_expires_at": expires_at,
+        "steps": todo,
+        "warnings": warnings,
+        "setup_guide": setup_guide,
+        "provider_guide": provider_guide,
     }
+    operation.out.show(kept | more, human)
 
 
-def _enrol(operation: Operation, wanted: Registration, secret: str) -> Registration:
-    """Keep secret and registration, and say so in the audit log before and after.
-
-    The secret goes first, so that a registration which can be seen is whole. What a crash leaves behind is a secret
-    that the same command finds in its place, or an outcome missing after its intent.
-    """
-    wiring, actor = operation.cloud.wiring, operation.cloud.actor
-    stands = wiring.registrations.get(wanted.name)
-    if stands:
-        wanted = replace(wanted, created_at=stands.created_at)
-    if stands and stands != wanted:
-        raise _taken(operation, stands, wanted)
-    facts = {"kind": wanted.kind, "transport": wanted.transport, "client_id": wanted.client_id}
-    wiring.trail.intend("registration.create", wanted.name, actor=actor, **facts)
-    try:
-        wiring.credentials.create(wanted.name, Credential(client_secret=secret))
-        if not stands and not wiring.registrations.create(wanted):
-            raise Conflict(f"Somebody else has just added {wanted.name}; see `mailbearer providers list`.")
-    except MailbearerError as error:
-        wiring.trail.note("registration.created", wanted.name, "failed", actor=actor, reason=error.code, **facts)
-        wiring.trail.flush()
-        raise
-    outcome = "repeated" if stands else "created"
-    wiring.trail.note("registration.created", wanted.name, outcome, actor=actor, **facts)
-    wiring.trail.flush()
-    return wanted
-
-
-def _taken(operation: Operation, stands: Registration, wanted: Registration) -> Refused:
-    there, here = resource(operation, stands), resource(operation, wanted)
-    names = [name for name in there if there[name] != here[name]] or ["certificates"]
-    return Refused(
-        f"There is a registration {wanted.name} already, with other values in: {', '.join(names)}.",
-        remedy="Choose another name, or give the values that it was added with.",
-    )
+def _implied(given: dict[str, Any], proof: _Proof) -> dict[str, Any]:
+    """Give what follows from the files: a service account's client id and flow, a key's authentication method."""
+    if proof.service_account:
+        if given["client_id"] or proof.certificate_file or proof.private_key_file or proof.from_stdin:
+            raise Refused(
+                "--service-account-file holds client id and key already.",
+                remedy="Leave out --client-id and every other secret, key or certificate.",
+                exit_code=2,
+            )
+        return {
+            "kind": given["kind"] or "google",
+            "flow": given["flow"] or Flow.JWT_BEARER,
+            "client_id": proof.service_account.client_email,
+        }
+    if proof.by_key and given["flow"] != Flow.JWT_BEARER and not given["token_auth_method"]:
+        return {"token_auth_method": "private_key_jwt"}
+    return {}
 
 
 def _registration(operation: Operation, name: str, given: dict[str, Any]) -> Registration:
@@ -201,21 +225,59 @@ def _option(pointer: str) -> str:
 def _ask(given: dict[str, Any]) -> dict[str, Any]:
     """Ask on the terminal for what no registration of this kind can be without."""
     asked: dict[str, Any] = {}
-    asked["kind"] = given["kind"] or typer.prompt(f"Kind of provider ({_KINDS})", err=True)
+    asked["kind"] = given["kind"] or typer.prompt(f"Kind of provider ({options.KINDS})", err=True)
     asked["client_id"] = given["client_id"] or typer.prompt("Client id", err=True)
     definition = DEFINITIONS.get(asked["kind"])
     if definition is None:
         return asked
-    if not (definition.endpoints.token_url or given["issuer"] or given["token_url"]):
+    elsewhere = given["issuer"] or given["token_url"]
+    unattended = given["flow"] in {Flow.CLIENT_CREDENTIALS, Flow.JWT_BEARER}
+    if not (definition.endpoints.token_url or elsewhere):
         asked["issuer"] = typer.prompt("Issuer (URL)", err=True)
-    if (given["transport"] or definition.default_transport) == "smtp" and not (definition.smtp or given["smtp_host"]):
+    if definition.usual_tenant and unattended and not (given["tenant"] or elsewhere):
+        asked["tenant"] = typer.prompt("Tenant (its id or a domain of it)", err=True)
+    transport = given["transport"] or definition.default_transport
+    if transport == "smtp" and not (definition.smtp or given["smtp_host"]):
         asked["smtp_host"] = typer.prompt("SMTP host", err=True)
+    if unattended and not (given["scopes"] or definition.app_scopes.get(transport)):
+        asked["scopes"] = tuple(typer.prompt("Scopes that send (by blanks)", err=True).split())
     return asked
 
 
-def _client_secret(operation: Operation, wanted: Registration, *, from_stdin: bool) -> str:
-    if wanted.token_auth_method == "none":  # noqa: S105 - the name of a method, not a secret
-        return ""
+def _credential(operation: Operation, wanted: Registration, proof: _Proof, now: float) -> Credential:
+    """Read what proves the application. Raises `Refused` if that does not fit the registration."""
+    key_wanted = wanted.flow is Flow.JWT_BEARER or wanted.token_auth_method == "private_key_jwt"  # noqa: S105 - a method
+    public = not key_wanted and wanted.token_auth_method == "none"  # noqa: S105 - the name of a method, not a secret
+    if proof.from_stdin and (proof.by_key or public):
+        raise Refused(
+            "A public client has no secret." if public else "A key takes the place of a secret.",
+            remedy="Leave out --client-secret-stdin"
+            + (", or give --token-auth-method client_secret_post." if public else "."),
+            exit_code=2,
+        )
+    if proof.service_account:
+        return proof.service_account.credential
+    if proof.certificate_file:
+        if proof.expires:
+            raise Refused("--secret-expires: the certificate itself says when it expires.", exit_code=2)
+        key_file = proof.private_key_file or proof.certificate_file
+        return credential_files.read_certificate(proof.certificate_file, key_file, key_id=proof.id, now=now)
+    expires_at = credential_files.read_expiry(proof.expires, "--secret-expires", now=now) if proof.expires else 0
+    if proof.private_key_file:
+        return credential_files.read_private_key(
+            proof.private_key_file, key_id=proof.id, expires_at=expires_at, now=now
+        )
+    if key_wanted:
+        raise Refused(
+            "The private key is missing.",
+            remedy="Give --service-account-file, or --private-key-file with --certificate-file where there is one.",
+            exit_code=2,
+        )
+    secret = "" if public else _client_secret(operation, from_stdin=proof.from_stdin)
+    return Credential(id=proof.id, client_secret=secret, created_at=now, expires_at=expires_at)
+
+
+def _client_secret(operation: Operation, *, from_stdin: bool) -> str:
     if from_stdin:
         return read_secret("--client-secret-stdin")
     if operation.surroundings.interactive:
@@ -225,12 +287,3 @@ def _client_secret(operation: Operation, wanted: Registration, *, from_stdin: bo
         remedy="Pipe it in with --client-secret-stdin, or give --token-auth-method none for a public client.",
         exit_code=2,
     )
-
-
-def _read_pem(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise Refused(f"{path} is no PEM file.", remedy="Convert it: openssl x509 -inform DER -in FILE") from error

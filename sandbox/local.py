@@ -41,6 +41,7 @@ FUNCTIONS = {
     "accounts_api": "AccountsApiFunctionName",
     "delivery_worker": "DeliveryWorkerFunctionName",
     "token_rotator": "TokenRotatorFunctionName",
+    "credential_rotator": "CredentialRotatorFunctionName",
     "authorizer": "AuthorizerFunctionName",
 }
 

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 from mailbearer import pages
 from mailbearer.config import read_settings
 from mailbearer.errors import Conflict, ConsentRefused, TokenError, Unavailable
+from mailbearer.health import health_resource
 from mailbearer.http import Request, Response, Route, respond
 from mailbearer.ids import rfc3339
 from mailbearer.observability import count, logger
-from mailbearer.resources import account_resource, health_resource, registration_resource
+from mailbearer.registration import Flow
+from mailbearer.resources import account_resource, registration_resource
 from mailbearer.wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.account import Account
+    from mailbearer.granting import Connected
+    from mailbearer.registration import Registration
 
 _NEEDS = (
     "api_url",
@@ -41,12 +45,23 @@ def wiring() -> Wiring:
 
 
 def add(request: Request) -> Response:
-    """Add a mailbox and give the link for its owner."""
+    """Add a mailbox: connected at once if nobody has to consent, else with the link for its owner."""
     caller = request.known_caller
-    account = wiring().directory.add(request.json(), caller)
-    consent_url = wiring().consent.begin(account, actor=caller.key_id)
-    headers = {"location": f"/v1/accounts/{account.id}"}
-    return Response(201, account_resource(account) | {"consent_url": consent_url}, headers)
+    draft = wiring().directory.draft(request.json())
+    headers = {"location": f"/v1/accounts/{draft.account.id}"}
+    if draft.registration.flow.unattended:
+        connected = wiring().unattended.connect(
+            draft.account,
+            draft.registration,
+            actor=caller.key_id,
+            admit=lambda: wiring().directory.add(draft, caller),
+        )
+        _drain(connected.account)
+        return Response(200 if draft.standing else 201, _connected(connected), headers)
+    # The link first: where it cannot be had nothing is added, and the same request again is safe.
+    link = _begin(draft.account, draft.registration, caller.key_id)
+    account = wiring().directory.add(draft, caller)
+    return Response(201, account_resource(account) | {"consent_url": link}, headers)
 
 
 def list_accounts(request: Request) -> Response:
@@ -81,15 +96,23 @@ def delete(request: Request) -> Response:
 def consent(request: Request) -> Response:
     """Give a new consent link; the account keeps its id."""
     account = _account(request)
-    link = wiring().consent.begin(account, actor=request.known_caller.key_id)
+    link = _begin(account, wiring().tickets.registration_of(account), request.known_caller.key_id)
     return Response(200, account_resource(account) | {"consent_url": link})
+
+
+def import_token(request: Request) -> Response:
+    """Connect the mailbox by a refresh token that its operator has; the account keeps its id."""
+    account, body = _account(request), request.json()
+    connected = wiring().importing.take(account, body, actor=request.known_caller.key_id)
+    _drain(connected.account)
+    return Response(200, _connected(connected))
 
 
 def rotate(request: Request) -> Response:
     """Refresh the mailbox's token now."""
     account = _account(request)
     try:
-        stored = wiring().lifecycle.refresh(account.id, needed_until=account.token.expires_at + 1)
+        stored = wiring().lifecycle.rotate(account)
     except TokenError as error:
         raise Conflict(f"{error.title}: {error.detail}") from error
     # While the provider cannot answer, the old token goes on serving; the health below says when it is asked again.
@@ -101,11 +124,10 @@ def validate(request: Request) -> Response:
     """Prove that the token opens the mailbox, sending nothing; gives the health afterwards."""
     account = _account(request)
     try:
-        found = wiring().prober.probe(account)
+        found = wiring().prober.probe(account, asked=True)
     except TokenError as error:
         raise Conflict(f"{error.title}: {error.detail}") from error
-    shown = health_resource(found.account, wiring().clock(), _consent_path(account))
-    return Response(200, shown | {"valid": found.valid})
+    return Response(200, _health(found.account) | {"valid": found.valid})
 
 
 def revoke(request: Request) -> Response:
@@ -133,8 +155,7 @@ def resume(request: Request) -> Response:
 
 def health(request: Request) -> Response:
     """Show how the grant stands, from what is recorded."""
-    account = _account(request)
-    return Response(200, health_resource(account, wiring().clock(), _consent_path(account)))
+    return Response(200, _health(_account(request)))
 
 
 def list_providers(request: Request) -> Response:
@@ -145,31 +166,30 @@ def list_providers(request: Request) -> Response:
 
 
 def connect(request: Request) -> Response:
-    """Show the owner of a mailbox what is asked."""
-    try:
-        page = wiring().consent.page(request.params["ticket"])
-    except ConsentRefused as error:
-        return Response(error.status, pages.refused_page(error.detail), pages.page_headers())
-    text = pages.consent_page(page.account, page.registration, page.authorization_url)
-    return Response(200, text, pages.page_headers())
+    """Show the owner of a mailbox what is asked, or the code to type, until the mailbox is connected."""
+
+    def show() -> str:
+        from mailbearer.device import DevicePage  # noqa: PLC0415 - most requests are not of a device's page
+
+        ticket = request.params["ticket"]
+        found = wiring().tickets.find(ticket)
+        if found.device is None:
+            page = wiring().consent.page(ticket, found)
+            return pages.consent_page(page.account, page.registration, page.authorization_url)
+        seen = wiring().device.look(found)
+        if isinstance(seen, DevicePage):
+            return pages.device_page(seen.account, seen.registration, seen.device, again_in=seen.again_in)
+        return _connected_page(seen)
+
+    return _page(show, "We could not look just now. Open this link again in a minute.")
 
 
 def callback(request: Request) -> Response:
     """Take the provider's answer; mail that was held for the mailbox goes out."""
-    try:
-        connected = wiring().consent.finish(request.query)
-    except ConsentRefused as error:
-        return Response(error.status, pages.refused_page(error.detail), pages.page_headers())
-    except Unavailable as error:
-        logger().error("consent not finished", extra={"reason": error.detail})
-        detail = "We could not finish this just now. Ask for a new link in a few minutes."
-        return Response(503, pages.refused_page(detail), pages.page_headers())
-    try:
-        wiring().resubmission.drain(connected.account)
-    except Unavailable as error:
-        # The mailbox is connected all the same; what is still held goes with the next resume.
-        logger().error("held mail not drained", extra={"account": connected.account.id, "reason": error.detail})
-    return Response(200, pages.connected_page(connected.account, connected.missing), pages.page_headers())
+    return _page(
+        lambda: _connected_page(wiring().consent.finish(request.query)),
+        "We could not finish this just now. Ask for a new link in a few minutes.",
+    )
 
 
 ROUTES = (
@@ -179,6 +199,7 @@ ROUTES = (
     Route("PATCH", "/v1/accounts/{id}", "accounts:write", change),
     Route("DELETE", "/v1/accounts/{id}", "accounts:write", delete),
     Route("POST", "/v1/accounts/{id}/consent", "accounts:write", consent),
+    Route("POST", "/v1/accounts/{id}/import", "accounts:write", import_token),
     Route("POST", "/v1/accounts/{id}/rotate", "accounts:write", rotate),
     Route("POST", "/v1/accounts/{id}/validate", "accounts:write", validate),
     Route("POST", "/v1/accounts/{id}/revoke", "accounts:write", revoke),
@@ -216,5 +237,62 @@ def _account(request: Request) -> Account:
     return wiring().directory.find(request.params["id"], request.known_caller)
 
 
-def _consent_path(account: Account) -> str:
-    return f"/v1/accounts/{account.id}/consent"
+def _begin(account: Account, registration: Registration, actor: str) -> str:
+    """Give the link by which the owner of a mailbox consents, in the registration's own way."""
+    flow = registration.flow
+    if flow.unattended:
+        raise Conflict(
+            f"{registration.name} works without anybody's consent ({flow}), so there is no link. "
+            f"To connect {account.address} again, add it again: POST /v1/accounts."
+        )
+    way = wiring().device if flow is Flow.DEVICE_CODE else wiring().consent
+    return way.begin(account, actor=actor)
+
+
+def _connected(connected: Connected) -> dict[str, Any]:
+    """Show a mailbox that was connected just now, with the scopes that were granted against those that are wanted."""
+    account = connected.account
+    scopes = {
+        "wanted": sorted(account.scopes_wanted),
+        "granted": sorted(account.scopes_granted),
+        "missing": list(connected.missing),
+        "excessive": list(connected.excessive),
+    }
+    return account_resource(account) | {"scopes": scopes}
+
+
+def _connected_page(connected: Connected) -> str:
+    _drain(connected.account)
+    return pages.connected_page(connected.account, connected.missing, connected.excessive)
+
+
+def _drain(account: Account) -> None:
+    """Send on its way what was held for a mailbox."""
+    try:
+        wiring().resubmission.drain(account)
+    except Unavailable as error:
+        # The mailbox is connected all the same; what is still held goes with the next resume.
+        logger().error("held mail not drained", extra={"account": account.id, "reason": error.detail})
+
+
+def _page(show: Callable[[], str], if_unavailable: str) -> Response:
+    """Answer a browser: with a page, also where it comes to nothing."""
+    try:
+        status, text = 200, show()
+    except ConsentRefused as error:
+        status, text = error.status, pages.refused_page(error.detail)
+    except Unavailable as error:
+        logger().error("consent not finished", extra={"reason": error.detail})
+        status, text = 503, pages.refused_page(if_unavailable)
+    return Response(status, text, pages.page_headers())
+
+
+def _health(account: Account) -> dict[str, Any]:
+    registration = wiring().registrations.get(account.provider)
+    return health_resource(
+        account,
+        wiring().clock(),
+        f"/v1/accounts/{account.id}/consent",
+        registration=registration,
+        drift=wiring().lifecycle.scope_drift(account, registration),
+    )

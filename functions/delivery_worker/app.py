@@ -72,12 +72,16 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     # Acknowledge last: what happened is in the audit log before SQS forgets the messages.
     trail.flush()
     verbs = [result.verb for result in results]
+    # Each means that the schedule came too late.
+    refreshed = wiring().lifecycle.refreshed.take()
     count(
         sent=verbs.count(Verb.SENT),
         failed=verbs.count(Verb.FAILED),
         unknown=verbs.count(Verb.UNKNOWN),
         deferred=verbs.count(Verb.DEFERRED),
         held=verbs.count(Verb.HELD),
+        refreshed=refreshed,
+        refreshed_by_worker=refreshed,
     )
     return dict(answer)
 

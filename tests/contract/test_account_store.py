@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import pytest
 from mailbearer.account import AccountState, Probe
 from mailbearer.aws.accounts import DynamoDBAccountStore, to_item
 from mailbearer.errors import Conflict, InvalidInput, NotFound
+from mailbearer.ports import Due
 from mailbearer.token import TokenState
 from tests.contract.nouns import NOW, account
 from tests.fakes import FakeAccountStore
@@ -185,20 +187,33 @@ def test_a_cursor_that_is_not_ours_is_invalid(store: AccountStore, cursor: str) 
         store.listing(limit=2, cursor=cursor)
 
 
+def due(store: AccountStore, now: float = NOW) -> list[str]:
+    return [one.account_id for one in store.due(now)]
+
+
 def test_due_accounts_come_longest_overdue_first(store: AccountStore) -> None:
     # Twelve, so that every part of the index holds some.
     late = [account(f"user{n}", token=TokenState(due_at=NOW - n * 10 - 0.5)) for n in range(12)]
     for one in late:
         store.create(one)
-    overdue_first = [one.id for one in reversed(late)]
-    assert store.due(NOW, limit=100) == overdue_first
-    assert store.due(NOW, limit=5) == overdue_first[:5]
+    overdue_first = [Due(one.due_at, one.id) for one in reversed(late)]
+    assert list(store.due(NOW)) == overdue_first
+    assert list(itertools.islice(store.due(NOW), 5)) == overdue_first[:5]
+
+
+def test_more_due_accounts_than_a_page_come_each_once(store: AccountStore) -> None:
+    # Over a hundred in every part of the index.
+    for number in range(450):
+        store.create(account(f"user{number}", token=TokenState(due_at=NOW - number)))
+    found = list(store.due(NOW))
+    assert len({one.account_id for one in found}) == len(found) == 450
+    assert found == sorted(found)
 
 
 def test_an_account_is_due_from_its_time_on(store: AccountStore) -> None:
     store.create(account(token=TokenState(due_at=NOW)))
-    assert store.due(NOW - 0.001, limit=10) == []
-    assert store.due(NOW, limit=10) == [account().id]
+    assert due(store, NOW - 0.001) == []
+    assert due(store) == [account().id]
 
 
 @pytest.mark.parametrize(
@@ -212,14 +227,14 @@ def test_an_account_is_due_from_its_time_on(store: AccountStore) -> None:
 )
 def test_an_account_that_needs_no_refreshing_is_never_due(store: AccountStore, idle: dict[str, Any]) -> None:
     store.create(account())
-    assert store.due(NOW, limit=10) == [account().id]
+    assert due(store) == [account().id]
     store.replace(account(**idle), expected=account())
-    assert store.due(NOW, limit=10) == []
+    assert due(store) == []
 
 
 def test_a_revoked_account_whose_revocation_is_unfinished_is_due(store: AccountStore) -> None:
     store.create(account(state=AccountState.REVOKED, revocation_pending=True))
-    assert store.due(NOW, limit=10) == [account().id]
+    assert due(store) == [account().id]
 
 
 def test_an_account_that_is_never_due_is_not_in_the_index() -> None:

@@ -136,7 +136,7 @@ def test_retiring_leaves_no_label_on_any_token() -> None:
     vault.retire(ANN)
     (secret,) = client.secrets.values()
     assert secret.deleted
-    assert [json.loads(secret.versions[version]) for version in secret.labels.values()] == [{"revoked": True}]
+    assert [json.loads(str(secret.versions[version])) for version in secret.labels.values()] == [{"revoked": True}]
 
 
 def test_a_tombstone_whose_deletion_did_not_follow_reads_as_none_and_can_be_retired_again() -> None:

@@ -25,8 +25,6 @@ _PLACES = {
     "_fault": 0,
     "_say": 0,
     "add": 1,
-    "refused": 0,
-    "unknown": 0,
 }
 _KEYWORDS = frozenset({"code", "reason"})
 # The two f-strings among the codes and actions, and what they may become.
@@ -43,9 +41,9 @@ def codes() -> dict[str, set[str]]:
     """Give every stable code, with the files (relative to the checkout) that give it out."""
     found: dict[str, set[str]] = defaultdict(set)
     for path, tree in _trees(SOURCES):
+        if path.parent.name in {"diagnosis", "transports"}:
+            continue  # a table with a page of its own, and who names its rows
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and _name(node.func) == "refused" and path.parent.name == "mime":
-                continue  # names a field there
             for text in _codes_in(node):
                 if _CODE.fullmatch(text):
                     found[text].add(str(path.relative_to(ROOT)))
@@ -70,7 +68,7 @@ def metrics() -> set[str]:
         keyword.arg
         for _, tree in _trees(DEPLOYED)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and _name(node.func) == "count" and isinstance(node.func, ast.Name)
+        if isinstance(node, ast.Call) and _name(node.func) in {"count", "level"} and isinstance(node.func, ast.Name)
         for keyword in node.keywords
         if keyword.arg
     }
@@ -101,10 +99,6 @@ def _codes_in(node: ast.AST) -> Iterator[str]:
         for keyword in node.keywords:
             if keyword.arg in _KEYWORDS:
                 yield from _texts(keyword.value)
-    elif (
-        isinstance(node, ast.Tuple) and len(node.elts) == 2 and _name(getattr(node.elts[1], "value", None)) == "Remedy"
-    ):
-        yield from _texts(node.elts[0])
     elif isinstance(node, ast.Assign) and _name(node.targets[0]) in _KEYWORDS:
         yield from _texts(node.value)
 

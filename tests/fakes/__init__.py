@@ -3,7 +3,14 @@
 Each has `faults`, with which a test lets one call fail, lose its answer, or be overtaken by somebody else.
 """
 
-from tests.fakes.channels import FakeAuditLog, FakeAuditSpool, FakeContentStore, FakeEventBus, FakeMessageQueue
+from tests.fakes.channels import (
+    FakeAuditLog,
+    FakeAuditSpool,
+    FakeContentStore,
+    FakeEventBus,
+    FakeMessageQueue,
+    FakeRotationQueue,
+)
 from tests.fakes.clock import CountedBytes, FakeClock
 from tests.fakes.faults import Faults
 from tests.fakes.providers import FakeComposer, ScriptedAuthorizationServer, ScriptedTransport
@@ -31,6 +38,7 @@ __all__ = [
     "FakeMessageQueue",
     "FakeMessageStore",
     "FakeRegistrationStore",
+    "FakeRotationQueue",
     "FakeTokenVault",
     "Faults",
     "ScriptedAuthorizationServer",

@@ -13,6 +13,10 @@ from tests.fakes.faults import Faults
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from mailbearer.ports import Clock, Due
+
+DEDUPLICATION_SECONDS = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Queued:
@@ -47,6 +51,32 @@ class FakeMessageQueue:
     def refuse(self, body: str, *, problem: Mapping[str, object], message_id: str) -> None:
         with self.faults.around("refuse"):
             self.refused.append(Refused(body, dict(problem), message_id))
+
+
+class FakeRotationQueue:
+    """What the schedule put on its queue, in order; what it puts again within five minutes is swallowed."""
+
+    most = 10
+
+    def __init__(self, clock: Clock) -> None:
+        self.faults = Faults()
+        self.queued: list[Due] = []
+        self._clock = clock
+        self._seen: dict[Due, float] = {}
+
+    def put(self, due: Sequence[Due]) -> None:
+        assert 0 < len(due) <= self.most
+        with self.faults.around("put"):
+            now = self._clock()
+            for each in due:
+                if self._seen.get(each, 0) <= now - DEDUPLICATION_SECONDS:
+                    self._seen[each] = now
+                    self.queued.append(each)
+
+    def taken(self, most: int = 10) -> list[str]:
+        """Take the oldest off the queue, as a consumer gets them."""
+        taken, self.queued = self.queued[:most], self.queued[most:]
+        return [each.account_id for each in taken]
 
 
 class FakeContentStore:

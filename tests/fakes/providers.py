@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mailbearer.message import Message, Outcome, Outgoing
+from mailbearer.ports import Greeting
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.credential import Credential
-    from mailbearer.ports import AuthorizationRequest, DeviceAuthorization, TokenAnswer, TokenFacts
+    from mailbearer.ports import AuthorizationRequest, DeviceAuthorization, TokenAnswer, TokenFacts, WebPage
     from mailbearer.registration import Registration
 
 Scene: TypeAlias = Outcome | Callable[[], Outcome]
@@ -53,6 +54,7 @@ class ScriptedTransport:
         self.verified: list[str] = []
         self.most_at_once = 0
         self.closed = False
+        self.greeting = Greeting(reached=True, offers=("AUTH XOAUTH2", "SIZE 1000"))
         self._at_once = 0
         self._lock = threading.Lock()
 
@@ -75,6 +77,9 @@ class ScriptedTransport:
             self.verified.append(access_token)
             return self.verifies.popleft() if self.verifies else True
 
+    def greet(self, registration: Registration) -> Greeting:  # noqa: ARG002
+        return self.greeting
+
     def close(self) -> None:
         self.closed = True
 
@@ -95,6 +100,7 @@ class ScriptedAuthorizationServer:
         device_token: Iterable[TokenAnswer | Exception] = (),
         introspect: Iterable[TokenFacts | Exception | None] = (),
         tokeninfo: Iterable[TokenFacts | Exception | None] = (),
+        visit: Iterable[WebPage | Exception] = (),
     ) -> None:
         self.scripts: dict[str, deque[Any]] = {
             "redeem": deque(redeem),
@@ -107,6 +113,7 @@ class ScriptedAuthorizationServer:
             "device_token": deque(device_token),
             "introspect": deque(introspect),
             "tokeninfo": deque(tokeninfo),
+            "visit": deque(visit),
         }
         self.calls: Counter[str] = Counter()
         self.asked: list[tuple[str, dict[str, str]]] = []
@@ -166,6 +173,10 @@ class ScriptedAuthorizationServer:
         if not registration.endpoints.tokeninfo_url:
             return None
         answer: TokenFacts | None = self._play("tokeninfo", registration, {"access_token": access_token})
+        return answer
+
+    def visit(self, registration: Registration, url: str) -> WebPage:
+        answer: WebPage = self._play("visit", registration, {"url": url})
         return answer
 
     def userinfo(self, registration: Registration, access_token: str) -> Mapping[str, object] | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass, field
+from dataclasses import replace as with_version
 from typing import TYPE_CHECKING
 
+from mailbearer.credential import CredentialSet
 from mailbearer.errors import Conflict, LeaseLost, SecretMissing
+from mailbearer.ports import RotationStages
 from mailbearer.token import StoredToken, TokenSet
 from tests.fakes.faults import Faults
 
@@ -78,25 +82,93 @@ class FakeTokenVault:
 
 
 class FakeCredentialVault:
-    """The credentials of registrations."""
+    """The credentials of registrations; `every` is the time between rotations, in seconds."""
 
     def __init__(self) -> None:
         self.faults = Faults()
         self.secrets: dict[str, tuple[Credential, ...]] = {}
+        self.proposed: dict[tuple[str, str], CredentialSet] = {}
+        self.rotating: set[tuple[str, str]] = set()
+        self.every = 0.0
+        self._sets: dict[str, CredentialSet] = {}
+        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
+
+    def begin(self, registration: str, token: str) -> None:
+        """Begin a rotation, as Secrets Manager does before it calls the function."""
+        self.rotating.add((registration, token))
 
     def read(self, registration: str) -> tuple[Credential, ...]:
         with self.faults.around("read"), self._lock:
-            if registration not in self.secrets:
-                raise SecretMissing(f"There are no credentials of {registration}. Add the registration again.")
-            return self.secrets[registration]
+            return self._there(registration).credentials
+
+    def stored(self, registration: str) -> CredentialSet:
+        with self.faults.around("stored"), self._lock:
+            return self._there(registration)
 
     def create(self, registration: str, credential: Credential) -> None:
         with self.faults.around("create"), self._lock:
-            kept = self.secrets.setdefault(registration, (credential,))
-            if not any(_material(one) == _material(credential) for one in kept):
+            if registration not in self.secrets:
+                self._write(registration, CredentialSet(credentials=(credential,)), self._new_version())
+            elif not any(credential.is_same(one) for one in self.secrets[registration]):
                 raise Conflict(f"The registration {registration} has other credentials.")
 
+    def replace(self, registration: str, new: CredentialSet, *, expected: CredentialSet) -> CredentialSet:
+        with self.faults.around("replace"), self._lock:
+            if self._there(registration).version == expected.version:
+                self._write(registration, new, self._new_version())
+            return self._there(registration)
 
-def _material(credential: Credential) -> tuple[str, str, str]:
-    return credential.client_secret, credential.private_key, credential.certificate
+    def schedule(self, registration: str, *, function: str, every: float, at_once: bool) -> None:
+        with self.faults.around("schedule"), self._lock:
+            self._there(registration)
+            assert function.startswith("arn:")
+            if any(name == registration for name, _ in self.rotating):
+                raise Conflict(f"A rotation of {registration} is under way and has not ended.")
+            self.every = every
+            if at_once:
+                self.begin(registration, f"rotation-{next(self._numbers)}")
+
+    def stages(self, registration: str, token: str) -> RotationStages:
+        with self.faults.around("stages"), self._lock:
+            return RotationStages(
+                enabled=any(name == registration for name, _ in self.rotating) or self.every > 0,
+                current=self._there(registration).version == token,
+                pending=(registration, token) in self.rotating,
+                every=self.every,
+            )
+
+    def pending(self, registration: str, token: str) -> CredentialSet | None:
+        with self.faults.around("pending"), self._lock:
+            return self.proposed.get((registration, token)) if (registration, token) in self.rotating else None
+
+    def propose(self, registration: str, token: str, new: CredentialSet) -> CredentialSet:
+        with self.faults.around("propose"), self._lock:
+            return self.proposed.setdefault((registration, token), new)
+
+    def promote(self, registration: str, token: str, *, expected: CredentialSet) -> None:
+        with self.faults.around("promote"), self._lock:
+            there = self._there(registration).version
+            if there not in {expected.version, token}:
+                raise Conflict(f"Somebody else has just changed the credentials of {registration}.")
+            self._write(registration, self.proposed[registration, token], token)
+
+    def settle(self, registration: str, token: str) -> None:
+        with self.faults.around("settle"), self._lock:
+            self.rotating.discard((registration, token))
+
+    def _there(self, registration: str) -> CredentialSet:
+        if registration not in self.secrets:
+            raise SecretMissing(f"There are no credentials of {registration}. Add the registration again.")
+        kept = self._sets.get(registration)
+        if kept is None or kept.credentials != self.secrets[registration]:
+            # A test has put them there itself.
+            self._write(registration, CredentialSet(credentials=self.secrets[registration]), self._new_version())
+        return self._sets[registration]
+
+    def _write(self, registration: str, kept: CredentialSet, version: str) -> None:
+        self.secrets[registration] = kept.credentials
+        self._sets[registration] = with_version(kept, version=version)
+
+    def _new_version(self) -> str:
+        return f"version-{next(self._numbers)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import heapq
 import json
 import math
 import threading
@@ -13,16 +14,18 @@ from typing import TYPE_CHECKING
 
 from mailbearer.errors import Conflict, Fault, InvalidInput, NotFound
 from mailbearer.ids import rfc3339
-from mailbearer.ports import Page
+from mailbearer.ports import Due, Page
 from tests.fakes.faults import Faults
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mailbearer.account import Account, Consent
     from mailbearer.caller import ApiKey
     from mailbearer.message import MessageRecord
     from mailbearer.registration import Registration
+
+DUE_PAGE = 100
 
 
 class FakeMessageStore:
@@ -129,12 +132,17 @@ class FakeAccountStore:
             rows = [account for account in rows if _scan_position(account.id) > _scan_position(last_id)]
         return rows[:limit], _write_cursor(rows[limit - 1].id) if len(rows) > limit else ""
 
-    def due(self, now: float, *, limit: int) -> list[str]:
-        with self.faults.around("due"), self._lock:
-            rows = sorted(
-                (account.due_at, account.id) for account in self.accounts.values() if 0 < account.due_at <= now
-            )
-        return [account_id for _, account_id in rows[:limit]]
+    def due(self, now: float) -> Iterator[Due]:
+        after = Due(0, "")
+        while True:
+            # Page by page, as the index is read: what changes meanwhile is seen or not.
+            with self.faults.around("due"), self._lock:
+                rows = [Due(account.due_at, account.id) for account in self.accounts.values()]
+            page = heapq.nsmallest(DUE_PAGE, (row for row in rows if 0 < row.at <= now and row > after))
+            yield from page
+            if len(page) < DUE_PAGE:
+                return
+            after = page[-1]
 
 
 class FakeConsentStore:
@@ -152,6 +160,12 @@ class FakeConsentStore:
     def get(self, state_hash: str) -> Consent | None:
         with self.faults.around("get"), self._lock:
             return self.consents.get(state_hash)
+
+    def replace(self, new: Consent, *, expected: Consent) -> Consent | None:
+        with self.faults.around("replace"), self._lock:
+            if self.consents.get(new.state_hash) == expected:
+                self.consents[new.state_hash] = new
+            return self.consents.get(new.state_hash)
 
     def take(self, state_hash: str) -> Consent | None:
         with self.faults.around("take"), self._lock:

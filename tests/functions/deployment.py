@@ -32,11 +32,12 @@ FOLDERS = {
     "accounts_api": "AccountsApi",
     "delivery_worker": "DeliveryWorker",
     "token_rotator": "TokenRotator",
+    "credential_rotator": "CredentialRotator",
     "authorizer": "Authorizer",
 }
 _SERVICES = {"cloudwatch-logs": "logs", "eventbridge": "events", "secrets-manager": "secretsmanager"}
 _LONGEST_KEY = 2048
-_ACTIONS = {"s3:ListObjectsV2": "s3:ListBucket"}
+_ACTIONS = {"s3:ListObjectsV2": "s3:ListBucket", "sqs:SendMessageBatch": "sqs:SendMessage"}
 
 
 @dataclass
@@ -91,7 +92,10 @@ class Deployment:
 
     def _make_aws_sqs_queue(self, name: str, properties: dict[str, Any]) -> None:
         queue = self.resolve(properties["QueueName"])
-        self.names[name] = self.clients.sqs.create_queue(QueueName=queue)["QueueUrl"]
+        wanted = ("FifoQueue", "DeduplicationScope", "FifoThroughputLimit")
+        given = {each: properties[each] for each in wanted if each in properties}
+        attributes: Any = {each: "true" if value is True else value for each, value in given.items()}
+        self.names[name] = self.clients.sqs.create_queue(QueueName=queue, Attributes=attributes)["QueueUrl"]
 
     def _make_aws_s3_bucket(self, name: str, properties: dict[str, Any]) -> None:
         del properties

@@ -158,9 +158,9 @@ class Stack(Deployment):
             table = self.names[logical]
             for item in self.clients.dynamodb.scan(TableName=table)["Items"]:
                 self.clients.dynamodb.delete_item(TableName=table, Key={keys: item[keys]})
-        for logical in ("MessageQueue", "DeadLetterQueue"):
+        for logical in ("MessageQueue", "DeadLetterQueue", "RotationQueue"):
             self.clients.sqs.delete_queue(QueueUrl=self.names[logical])
-            self.clients.sqs.create_queue(QueueName=self.names[logical].rpartition("/")[2])
+            self._make_aws_sqs_queue(logical, self.template["Resources"][logical]["Properties"])
         for stored in self.clients.s3.list_objects_v2(Bucket=self.names["ContentBucket"]).get("Contents", []):
             self.clients.s3.delete_object(Bucket=self.names["ContentBucket"], Key=stored["Key"])
         self.told_before |= {each["id"] for each in self.audit()}

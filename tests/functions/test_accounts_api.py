@@ -148,8 +148,8 @@ def test_the_owners_consent_connects_the_mailbox_and_says_so(stack: Stack) -> No
     assert f"{ADDRESS} is connected" in text
     assert stack.account().state is AccountState.ACTIVE
     assert stack.actions() == [
-        "account.add intended",
         "consent.begin intended",
+        "account.add intended",
         "account.added added",
         "consent.grant intended",
         "consent.granted granted",
@@ -221,7 +221,7 @@ def test_a_rotation_that_the_provider_cannot_answer_counts_nothing_and_shows_whe
     stack.world.control.plan_fault("token", "503", tenant="google")
     answer = stack.accounts("accounts-rotate")
     assert answer.status == 200
-    assert answer.json["diagnosis"]["code"] == "token_refresh_deferred"
+    assert answer.json["diagnosis"]["code"] == "provider_busy"
     assert "refreshed" not in stack.metrics()
 
 
@@ -236,13 +236,26 @@ def test_a_dead_grant_is_a_conflict_and_health_says_what_to_do(stack: Stack) -> 
 
 
 def test_validate_says_whether_the_token_is_good(stack: Stack) -> None:
-    stack.connect()
+    account = stack.connect()
     good = stack.accounts("accounts-validate")
     assert (good.status, good.json["valid"]) == (200, True)
-    assert good.json["last_probe"]
+    assert (good.json["last_probe"]["outcome"], good.json["last_probe"]["identity"]) == ("valid", account.address)
+
+
+def test_validate_renews_a_token_that_is_refused(stack: Stack) -> None:
+    before = stack.connect()
     stack.world.control.expire_tokens(tenant="google")
+    good = stack.accounts("accounts-validate")
+    assert (good.status, good.json["valid"], good.json["diagnosis"]) == (200, True, None)
+    assert stack.account().token.version != before.token.version
+
+
+def test_validate_finds_a_grant_that_was_revoked_at_the_provider(stack: Stack) -> None:
+    stack.connect()
+    stack.world.control.revoke_tokens(tenant="google")
     bad = stack.accounts("accounts-validate")
-    assert (bad.status, bad.json["valid"]) == (200, False)
+    assert (bad.status, bad.json["valid"], bad.json["state"]) == (200, False, "consent_required")
+    assert bad.json["diagnosis"]["code"] == "grant_expired_or_revoked"
 
 
 def test_health_shows_scopes_and_deadlines(stack: Stack) -> None:

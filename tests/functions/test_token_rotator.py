@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailbearer.account import AccountState
+from mailbearer.account import AccountState, Probe
+from mailbearer.rotation import RUN_TAKES
 from tests.functions.stack import event
 
 if TYPE_CHECKING:
@@ -14,12 +16,23 @@ if TYPE_CHECKING:
     from tests.functions.stack import Stack
 
 pytestmark = pytest.mark.slow
+LATER = 4_000_000_000.0
 
 
 def due(stack: Stack, address: str = "ann@tenant.example") -> Account:
-    """Connect a mailbox whose token the schedule has to look at now."""
+    """Connect a mailbox whose token the schedule has to look at now, and which needs no probe yet."""
     account = stack.connect(address)
-    return stack.change(account, token={"due_at": account.token.refreshed_at})
+    token = {"due_at": account.token.refreshed_at}
+    return stack.change(account, token=token, probe=Probe(at=LATER, valid_at=LATER, due_at=LATER))
+
+
+def queued(stack: Stack, *accounts: Account, body: str = "") -> dict[str, Any]:
+    """Give the event with which SQS hands these accounts to the function."""
+    sent = event("sqs-rotation")
+    sent["Records"] = sent["Records"][: len(accounts)]
+    for record, account in zip(sent["Records"], accounts, strict=True):
+        record["body"] = body or json.dumps({"account": account.id})
+    return stack.invoke("token_rotator", sent)
 
 
 def run(stack: Stack, **more: Any) -> dict[str, Any]:
@@ -40,10 +53,76 @@ def test_a_token_that_is_due_is_refreshed_stored_audited_and_counted(stack: Stac
     assert stack.actions()[-2:] == ["token.refresh intended", "token.refreshed refreshed"]
 
 
+def test_a_token_whose_probe_is_due_is_probed_and_counted(stack: Stack) -> None:
+    account = due(stack)
+    stack.change(stack.account(), token={"due_at": LATER}, probe=Probe(at=1, due_at=1))
+    summary = run(stack)
+    assert (summary["refreshed"], summary["probed"], summary["invalid"]) == (0, 1, 0)
+    assert stack.account().probe.valid_at > account.created_at
+    assert stack.metrics() == {"tokens_probed": 1}
+
+
 def test_nothing_due_is_nothing_done_and_nothing_printed(stack: Stack) -> None:
-    stack.connect()
-    assert run(stack)["unneeded"] == 0
+    account = due(stack)
+    stack.change(account, token={"due_at": LATER})
+    assert not any(run(stack)[name] for name in ("refreshed", "probed", "unneeded", "failed", "queued", "left"))
     assert stack.output == ""
+
+
+def test_what_comes_from_the_queue_is_worked_and_acknowledged(stack: Stack) -> None:
+    ann, ben = due(stack), due(stack, "ben@tenant.example")
+    assert queued(stack, ann, ben) == {"batchItemFailures": []}
+    assert stack.account().token.version != ann.token.version
+    assert stack.account(ben.address).token.version != ben.token.version
+    assert stack.metrics() == {"refreshed": 2}
+    assert stack.actions()[-1] == "token.refreshed refreshed"
+
+
+def test_what_comes_from_the_queue_again_is_acknowledged_and_not_worked(stack: Stack) -> None:
+    account = due(stack)
+    queued(stack, account)
+    stack.output = ""
+    assert queued(stack, account) == {"batchItemFailures": []}
+    assert stack.output == ""
+
+
+def test_what_there_is_no_time_for_goes_back_to_the_queue(stack: Stack) -> None:
+    sent = event("sqs-rotation")
+    names = [record["messageId"] for record in sent["Records"]]
+    answer = stack.invoke("token_rotator", sent, remaining=10)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
+    assert stack.metrics() == {"due_left": 1}
+
+
+@pytest.mark.parametrize("body", ["", "not JSON", "[]", '{"account": 7}', '{"address": "ann@tenant.example"}'])
+def test_a_message_that_names_no_account_is_dropped_with_a_word_in_the_log(stack: Stack, body: str) -> None:
+    account = due(stack)
+    assert queued(stack, account, body=body or '""') == {"batchItemFailures": []}
+    assert "names no account" in stack.output
+    assert stack.account().token.version == account.token.version
+
+
+def test_more_than_one_run_should_take_goes_to_the_queue_each_account_in_its_own_group(stack: Stack) -> None:
+    for number in range(RUN_TAKES + 12):
+        address = f"box{number}@tenant.example"
+        account = stack.mailbox(address)
+        # No token: the run finds that soon, and what it queues is not looked at.
+        stack.change(account, token={"due_at": account.created_at + number + 1})
+    summary = run(stack)
+    assert (summary["failed"], summary["queued"]) == (RUN_TAKES, 12)
+    assert stack.metrics() == {"refresh_failed": RUN_TAKES, "due_queued": 12}
+    received = stack.clients.sqs.receive_message(
+        QueueUrl=stack.names["RotationQueue"], MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
+    )["Messages"]
+    assert len(received) == 10
+    for each in received:
+        assert each["Attributes"]["MessageGroupId"] == json.loads(each["Body"])["account"]
+
+
+def test_an_account_that_is_gone_is_not_needed(stack: Stack) -> None:
+    gone = due(stack)
+    stack.clients.dynamodb.delete_item(TableName=stack.names["AccountsTable"], Key={"id": {"S": gone.id}})
+    assert queued(stack, gone) == {"batchItemFailures": []}
 
 
 def test_a_dead_grant_is_found_counted_and_told(stack: Stack) -> None:

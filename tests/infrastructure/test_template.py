@@ -28,10 +28,11 @@ SERVICE_OF = {
     "REGISTRATIONS_TABLE": ("dynamodb", "RegistrationsTable"),
     "QUEUE_URL": ("sqs", "MessageQueue"),
     "DEAD_LETTER_QUEUE_URL": ("sqs", "DeadLetterQueue"),
+    "ROTATION_QUEUE_URL": ("sqs", "RotationQueue"),
     "CONTENT_BUCKET": ("s3", "ContentBucket"),
     "AUDIT_LOG_GROUP": ("logs", "AuditLogGroup"),
     "EVENT_BUS": ("events", "EventBus"),
-    "SECRETS_PREFIX": ("secretsmanager", "secret:mailbearer/${Stage}/accounts/*"),
+    "SECRETS_PREFIX": ("secretsmanager", "secret:mailbearer/${Stage}/"),
 }
 
 
@@ -114,9 +115,21 @@ def test_only_accounts_api_creates_secrets() -> None:
 
 
 @every_function
-def test_a_registrations_secret_is_only_read(name: str) -> None:
+def test_a_registrations_secret_is_only_read_but_by_the_function_that_rotates_it(name: str) -> None:
     actions = {action for action, resource in allowed(name) if "/registrations/*" in resource}
-    assert actions <= {"secretsmanager:GetSecretValue"}
+    assert actions <= {"secretsmanager:GetSecretValue"} or name == "CredentialRotator"
+
+
+def test_what_rotates_registrations_secrets_makes_and_deletes_none_and_sees_no_mailboxs_token() -> None:
+    secrets = {(action, text) for action, text in allowed("CredentialRotator") if action.startswith("secretsmanager:")}
+    assert all("/registrations/*" in text for _, text in secrets)
+    assert not {action for action, _ in secrets} & {"secretsmanager:CreateSecret", "secretsmanager:DeleteSecret"}
+
+
+def test_only_this_accounts_secrets_manager_may_rotate() -> None:
+    permission = RESOURCES["CredentialRotatorPermission"]["Properties"]
+    assert permission["Principal"] == "secretsmanager.amazonaws.com"
+    assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
 
 
 def test_the_authorizer_reads_keys_and_nothing_else() -> None:
@@ -155,13 +168,25 @@ def test_a_message_that_crashed_five_workers_lies_fourteen_days_on_the_dead_lett
     assert RESOURCES["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
-def test_one_bad_message_does_not_take_its_neighbours_with_it() -> None:
-    (source,) = of_type("AWS::Lambda::EventSourceMapping").values()
+@pytest.mark.parametrize("name", of_type("AWS::Lambda::EventSourceMapping"))
+def test_one_bad_message_does_not_take_its_neighbours_with_it(name: str) -> None:
+    source = RESOURCES[name]["Properties"]
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["BatchSize"] == 10
 
 
-@pytest.mark.parametrize("policy", ["MessageQueuePolicy", "DeadLetterQueuePolicy", "ContentBucketPolicy"])
+def test_a_mailbox_on_the_rotation_queue_is_a_group_of_its_own_and_forgotten_within_the_hour() -> None:
+    queue = RESOURCES["RotationQueue"]["Properties"]
+    assert queue["FifoQueue"] is True
+    assert queue["QueueName"]["Fn::Sub"].endswith(".fifo")
+    assert (queue["DeduplicationScope"], queue["FifoThroughputLimit"]) == ("messageGroup", "perMessageGroupId")
+    # AWS refuses to map a queue whose messages come back before the function's time-out.
+    assert function("TokenRotator")["Timeout"] <= queue["VisibilityTimeout"] < queue["MessageRetentionPeriod"] <= 3600
+
+
+@pytest.mark.parametrize(
+    "policy", ["MessageQueuePolicy", "DeadLetterQueuePolicy", "RotationQueuePolicy", "ContentBucketPolicy"]
+)
 def test_nothing_is_taken_or_given_without_tls(policy: str) -> None:
     denials = [
         statement

@@ -15,9 +15,13 @@ from mailbearer.caller import Caller
 from mailbearer.client import Client
 from mailbearer.consent import ConsentFlow
 from mailbearer.credential import Credential
+from mailbearer.device import DeviceFlow
 from mailbearer.directory import Directory
 from mailbearer.errors import GrantRefused
+from mailbearer.granting import Granting
+from mailbearer.identity import Identity
 from mailbearer.ids import derived_id
+from mailbearer.importing import Import
 from mailbearer.lease import Lease
 from mailbearer.lifecycle import Lifecycle
 from mailbearer.ports import AuthorizationServer, TokenAnswer
@@ -26,8 +30,11 @@ from mailbearer.providers import definition_of
 from mailbearer.registration import Endpoints, Flow, Registration
 from mailbearer.revocation import Revocation
 from mailbearer.rotation import Rotation
+from mailbearer.tickets import Tickets
 from mailbearer.token import TokenSet, TokenState
 from mailbearer.trail import BufferedTrail
+from mailbearer.unattended import UnattendedFlow
+from mailbearer.upkeep import Upkeep
 from tests.fakes import (
     FakeAccountStore,
     FakeAuditLog,
@@ -37,6 +44,7 @@ from tests.fakes import (
     FakeCredentialVault,
     FakeEventBus,
     FakeRegistrationStore,
+    FakeRotationQueue,
     FakeTokenVault,
     Faults,
     ScriptedTransport,
@@ -45,6 +53,7 @@ from tests.fakes import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from mailbearer.definition import Definitions
     from mailbearer.ports import AuthorizationRequest
 
 REGISTRATION = "acme"
@@ -131,6 +140,12 @@ class ProviderFake:
             self.refresh_tokens.remove(fresh.refresh_token)
             return replace(fresh, refresh_token="")
 
+    def client_credentials(self, registration: Registration, credential: Credential) -> TokenAnswer:  # noqa: ARG002
+        with self.faults.around("client_credentials"), self._lock:
+            fresh = self.grant()
+            self.refresh_tokens.remove(fresh.refresh_token)
+            return replace(fresh, refresh_token="")
+
     def revoke(self, registration: Registration, credential: Credential, *, token: str, hint: str) -> bool:  # noqa: ARG002
         with self.faults.around("revoke"), self._lock:
             self.revoked.append(token)
@@ -144,9 +159,19 @@ class ProviderFake:
 
 
 class Grants:
-    """One provider, one set of stores, and as many processes of ours as a test asks for."""
+    """One provider, one set of stores, and as many processes of ours as a test asks for.
 
-    def __init__(self, server: AuthorizationServer | None = None, *, rotating: bool = True, life: float = 3600) -> None:
+    With `unattended` nobody consents: the registration gets its tokens by its own credential.
+    """
+
+    def __init__(
+        self,
+        server: AuthorizationServer | None = None,
+        *,
+        rotating: bool = True,
+        life: float = 3600,
+        unattended: bool = False,
+    ) -> None:
         self.clock = FakeClock()
         self.random_bytes = random.Random(7).randbytes  # noqa: S311 - the same in every run
         self.accounts = FakeAccountStore()
@@ -158,10 +183,15 @@ class Grants:
         self.log = FakeAuditLog()
         self.spool = FakeAuditSpool()
         self.transport = ScriptedTransport()
+        self.rotation_queue = FakeRotationQueue(self.clock)
+        self.watched: list[float] = []
         self.provider = ProviderFake(self.clock, rotating=rotating, life=life)
+        self.definitions: Definitions = definition_of
         self._server = server
         self.trail = self.new_trail()
-        self.registrations.create(registration())
+        self.is_unattended = unattended
+        flow = Flow.CLIENT_CREDENTIALS if unattended else Flow.AUTHORIZATION_CODE
+        self.registrations.create(registration(flow=flow))
         self.credentials.create(REGISTRATION, Credential(client_secret="client-secret"))
 
     def server(self) -> AuthorizationServer:
@@ -180,7 +210,7 @@ class Grants:
         now = self.clock()
         tokens = TokenSet(
             access_token=given.access_token,
-            refresh_token=given.refresh_token,
+            refresh_token="" if self.is_unattended else given.refresh_token,
             expires_at=now + ends_in,
             obtained_at=now,
             scope="openid mail.send",
@@ -214,7 +244,7 @@ class Grants:
         """Give our side of every registration."""
         return Client(
             credentials=self.credentials,
-            definitions=definition_of,
+            definitions=self.definitions,
             server=self.server,
             trail=trail or self.trail,
         )
@@ -228,6 +258,7 @@ class Grants:
             accounts=self.accounts,
             lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
             registrations=self.registrations,
+            definitions=self.definitions,
             vault=self.vault,
             client=self.client(trail),
             events=self.events,
@@ -255,12 +286,26 @@ class Grants:
         """Give the scheduled run."""
         return Rotation(
             accounts=self.accounts,
-            lifecycle=self.lifecycle(trail=self.trail),
-            revocation=self.revocation(),
+            queue=self.rotation_queue,
+            upkeep=self.upkeep(),
+            watch=lambda: self.watched.append(self.clock()),
             log=self.log,
             spool=self.spool,
             trail=self.trail,
             clock=self.clock,
+        )
+
+    def upkeep(self) -> Upkeep:
+        """Give what the schedule does for one account."""
+        lifecycle = self.lifecycle(trail=self.trail)
+        return Upkeep(
+            accounts=self.accounts,
+            lifecycle=lifecycle,
+            prober=replace(self.prober(), lifecycle=lifecycle),
+            revocation=self.revocation(),
+            trail=self.trail,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
         )
 
     def prober(self) -> Prober:
@@ -268,29 +313,90 @@ class Grants:
         return Prober(
             accounts=self.accounts,
             registrations=self.registrations,
+            definitions=self.definitions,
             lifecycle=self.lifecycle(trail=self.trail),
             client=self.client(),
             transport=lambda _: self.transport,
+            events=self.events,
+            trail=self.trail,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+        )
+
+    def tickets(self) -> Tickets:
+        """Give the links of consents under way."""
+        return Tickets(
+            accounts=self.accounts,
+            registrations=self.registrations,
+            consents=self.consents,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+            api_url="https://api.example",
+        )
+
+    def identity(self) -> Identity:
+        """Give the pinning of tokens to mailboxes."""
+        return Identity(
+            client=self.client(),
+            definitions=self.definitions,
+            transport=lambda _: self.transport,
+            clock=self.clock,
+        )
+
+    def granting(self) -> Granting:
+        """Give what every way of connecting a mailbox shares."""
+        return Granting(
+            accounts=self.accounts,
+            registrations=self.registrations,
+            vault=self.vault,
+            client=self.client(),
+            definitions=self.definitions,
+            identity=self.identity(),
+            lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
+            events=self.events,
             trail=self.trail,
             clock=self.clock,
         )
 
     def consent(self) -> ConsentFlow:
-        """Give the connecting of mailboxes."""
+        """Give the connecting of a mailbox with a browser."""
         return ConsentFlow(
-            accounts=self.accounts,
-            registrations=self.registrations,
+            tickets=self.tickets(),
             consents=self.consents,
-            vault=self.vault,
+            granting=self.granting(),
             client=self.client(),
-            transport=lambda _: self.transport,
-            lifecycle=self.lifecycle(trail=self.trail),
-            events=self.events,
+            definitions=self.definitions,
             trail=self.trail,
             clock=self.clock,
-            random_bytes=self.random_bytes,
-            definitions=definition_of,
             api_url="https://api.example",
+        )
+
+    def device(self) -> DeviceFlow:
+        """Give the connecting of a mailbox by a device code."""
+        return DeviceFlow(
+            tickets=self.tickets(),
+            consents=self.consents,
+            granting=self.granting(),
+            client=self.client(),
+            trail=self.trail,
+            clock=self.clock,
+        )
+
+    def unattended(self) -> UnattendedFlow:
+        """Give the connecting of a mailbox that nobody consents for."""
+        return UnattendedFlow(
+            client=self.client(), identity=self.identity(), granting=self.granting(), trail=self.trail
+        )
+
+    def importing(self) -> Import:
+        """Give the connecting of a mailbox by a refresh token that somebody has."""
+        return Import(
+            tickets=self.tickets(),
+            client=self.client(),
+            definitions=self.definitions,
+            identity=self.identity(),
+            granting=self.granting(),
+            trail=self.trail,
         )
 
     def directory(self) -> Directory:
@@ -407,5 +513,6 @@ class _Port(Faults):
 
 def watch(grants: Grants, trap: Trap) -> None:
     """Let the trap see every port of these grants."""
-    for port in ("accounts", "registrations", "vault", "credentials", "events", "log", "spool", "provider"):
+    stores = ("accounts", "registrations", "vault", "credentials", "spool")
+    for port in (*stores, "events", "log", "rotation_queue", "provider"):
         getattr(grants, port).faults = trap.named(port)

@@ -113,6 +113,7 @@ class Sending:
             accounts=self.accounts,
             lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
             registrations=self.registrations,
+            definitions=definition_of,
             vault=self.vault,
             client=Client(
                 credentials=self.credentials,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from mailbearer.account import Account, AccountState
-from mailbearer.consent import CONSENT_LIFE, Connected
+from mailbearer.account import Account, AccountState, DeviceCode
 from mailbearer.errors import (
     AuditUnavailable,
     ClientRefused,
@@ -21,11 +21,15 @@ from mailbearer.errors import (
     TokenError,
     Unavailable,
 )
+from mailbearer.granting import Connected
+from mailbearer.providers import definition_of
+from mailbearer.tickets import CONSENT_LIFE
 from mailbearer.token import planned_version
 from tests.fakes import ScriptedAuthorizationServer, ScriptedTransport
 from tests.unit.grants import REGISTRATION, Grants, answer, mailbox, registration
 
 if TYPE_CHECKING:
+    from mailbearer.consent import ConsentPage
     from mailbearer.ports import TokenAnswer
 
 ISSUER = "https://id.example"
@@ -45,7 +49,10 @@ class Connecting:
     def begin(self) -> None:
         self.link = self.flow.begin(self.grants.now(), actor="key_1")
         self.ticket = self.link.rpartition("/")[2]
-        (self.state,) = parse_qs(urlsplit(self.flow.page(self.ticket).authorization_url).query)["state"]
+        (self.state,) = parse_qs(urlsplit(self.page().authorization_url).query)["state"]
+
+    def page(self) -> ConsentPage:
+        return self.flow.page(self.ticket, self.flow.tickets.find(self.ticket))
 
     @property
     def nonce(self) -> str:
@@ -108,11 +115,11 @@ def test_the_code_goes_once_with_the_verifier_and_the_exact_redirect_uri() -> No
 def test_the_page_shows_the_mailbox_and_may_be_opened_again_until_the_consent_is_used() -> None:
     connecting = Connecting(answer())
     for _ in range(3):
-        page = connecting.flow.page(connecting.ticket)
+        page = connecting.page()
         assert (page.account, page.registration.name) == (connecting.account, REGISTRATION)
     connecting.finish()
     with pytest.raises(ConsentRefused) as refused:
-        connecting.flow.page(connecting.ticket)
+        connecting.page()
     assert refused.value.status == 410
 
 
@@ -225,6 +232,10 @@ def test_a_provider_that_cannot_take_the_token_back_is_audited() -> None:
         ("exp", {"exp": "soon"}),
         ("exp", {"exp": None}),
         ("nonce", {"nonce": "of another consent"}),
+        ("nonce", {"nonce": None}),
+        ("nonce", {"nonce": ["a list"]}),
+        ("azp", {"azp": "client-2"}),
+        ("azp", {"azp": {}}),
     ],
 )
 def test_an_id_token_of_something_else_is_refused(fault: str, changes: dict[str, Any]) -> None:
@@ -239,6 +250,54 @@ def test_an_audience_may_be_a_list() -> None:
     connecting = Connecting()
     connecting.provider.scripts["redeem"].append(answer(claims=claims(connecting, aud=["other", "client-1"])))
     assert connecting.finish().account.state is AccountState.ACTIVE
+
+
+def test_without_the_scope_openid_no_nonce_was_sent_and_none_has_to_come_back() -> None:
+    connecting = Connecting()
+    registrations = connecting.grants.registrations.registrations
+    registrations[REGISTRATION] = registration(scopes=("mail.send",))
+    connecting.provider.scripts["redeem"].append(answer(claims=claims(connecting, nonce=None)))
+    assert connecting.finish().account.state is AccountState.ACTIVE
+
+
+def test_the_first_claim_that_counts_names_the_mailbox_whatever_the_others_say() -> None:
+    connecting = Connecting()
+    told = claims(connecting, email="ben@example.org", preferred_username="ann@example.org")
+    connecting.provider.scripts["redeem"].append(answer(claims=told))
+    assert connecting.refused().reason == "identity_mismatch"
+
+
+def test_userinfo_of_another_subject_than_the_id_tokens_says_nothing() -> None:
+    connecting = Connecting(userinfo=[{"sub": "2", "email": "ann@example.org"}])
+    connecting.provider.scripts["redeem"].append(answer(claims=claims(connecting, email="")))
+    connecting.grants.transport = ScriptedTransport(verifies=[None])
+    assert connecting.refused().reason == "identity_unproven"
+
+
+def at(connecting: Connecting, kind: str, **changes: Any) -> None:
+    """Let the one registration be of another kind."""
+    registrations = connecting.grants.registrations.registrations
+    registrations[REGISTRATION] = registration(kind=kind, **changes)
+
+
+def test_what_a_tenants_administrator_can_set_proves_no_mailbox_at_microsoft() -> None:
+    connecting = Connecting(userinfo=[{"email": "ann@example.org"}])
+    at(connecting, "microsoft")
+    connecting.provider.scripts["redeem"].append(answer(claims=claims(connecting)))
+    connecting.grants.transport = ScriptedTransport(verifies=[None])
+    assert connecting.refused().reason == "identity_unproven"
+
+
+@pytest.mark.parametrize(("verified", "good"), [(True, True), ("true", True), (None, False), (False, False)])
+def test_google_has_to_say_that_an_address_is_verified(verified: object, good: bool) -> None:
+    connecting = Connecting()
+    at(connecting, "google")
+    told = claims(connecting, email_verified=verified)
+    connecting.provider.scripts["redeem"].append(answer(claims=told))
+    if good:
+        assert connecting.finish().account.state is AccountState.ACTIVE
+    else:
+        assert connecting.refused().reason == "identity_mismatch"
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -273,7 +332,7 @@ def test_a_late_answer_is_refused_although_the_table_still_has_the_consent() -> 
     connecting.grants.clock.advance(CONSENT_LIFE + 1)
     assert connecting.refused().reason == "state_unknown"
     with pytest.raises(ConsentRefused):
-        connecting.flow.page(connecting.ticket)
+        connecting.page()
     assert connecting.provider.calls["redeem"] == 0
 
 
@@ -368,6 +427,35 @@ def test_a_link_from_before_a_revocation_does_not_undo_it() -> None:
     assert connecting.finish().account.state is AccountState.ACTIVE
 
 
+@pytest.mark.parametrize(
+    ("query", "good"),
+    [
+        ({"location": "us", "accounts-server": "https://accounts.zoho.com"}, True),
+        ({}, True),
+        ({"location": "eu", "accounts-server": "https://accounts.zoho.eu"}, False),
+        ({"accounts-server": "https://accounts.zoho.com.evil.example"}, False),
+    ],
+)
+def test_a_code_is_redeemed_in_no_other_data_centre_than_the_registrations(query: dict[str, str], good: bool) -> None:
+    connecting = Connecting(answer(claims=None), userinfo=[None])
+    at(connecting, "zoho", endpoints=definition_of("zoho").endpoints)
+    if good:
+        assert connecting.finish(**query, iss="").account.state is AccountState.ACTIVE
+        return
+    refused = connecting.refused(**query, iss="")
+    assert refused.reason == "data_centre_mismatch"
+    assert connecting.provider.calls["redeem"] == 0
+
+
+def test_a_device_code_has_no_callback() -> None:
+    connecting = Connecting()
+    consents = connecting.grants.consents.consents
+    (consent,) = consents.values()
+    device = DeviceCode(code="d", user_code="u", verification_uri="https://id.example/", interval=5, ask_at=0)
+    consents[consent.state_hash] = replace(consent, device=device)
+    assert connecting.refused().reason == "state_unknown"
+
+
 def test_nobody_to_ask_is_a_conflict() -> None:
     grants = Grants()
     with pytest.raises(Conflict):
@@ -415,7 +503,8 @@ def reconnect(grants: Grants, **changes: Any) -> tuple[Account, Connected]:
     grants.accounts.accounts[before.id] = before = before.changed(**changes)
     flow = grants.consent()
     ticket = flow.begin(before, actor="key_1").rpartition("/")[2]
-    (state,) = parse_qs(urlsplit(flow.page(ticket).authorization_url).query)["state"]
+    page = flow.page(ticket, flow.tickets.find(ticket))
+    (state,) = parse_qs(urlsplit(page.authorization_url).query)["state"]
     return before, flow.finish({"state": state, "code": "c"})
 
 
@@ -473,29 +562,25 @@ def test_a_refresh_that_begins_during_the_consent_does_not_spoil_it() -> None:
     assert connected.account.token.lease_owner == ""
 
 
-def test_a_revocation_during_the_consent_wins() -> None:
+@pytest.mark.parametrize(
+    ("port", "operation"),
+    [("provider", "redeem"), ("accounts", "replace"), ("vault", "open")],
+)
+@pytest.mark.parametrize("state", [AccountState.ACTIVE, AccountState.CONSENT_REQUIRED, AccountState.PENDING_CONSENT])
+def test_a_revocation_during_the_consent_wins(state: AccountState, port: str, operation: str) -> None:
     grants = Grants()
-    grants.connect()
+    grants.connect(state=state)
 
     def revoke() -> None:
         grants.revocation().revoke(grants.now(), actor="key_1", reason="incident")
 
-    grants.vault.faults.before("open", revoke)
+    getattr(grants, port).faults.before(operation, revoke)
     with pytest.raises(ConsentRefused) as refused:
         reconnect(grants)
     assert refused.value.reason == "conflict"
     assert grants.now().state is AccountState.REVOKED
     assert grants.vault.read(grants.now().id) is None
     assert "refresh-2" in grants.provider.revoked
-
-
-def test_a_vault_that_cannot_be_reached_leaves_the_mailbox_as_it_was() -> None:
-    grants = Grants()
-    grants.connect()
-    grants.vault.faults.before("open", Unavailable("throttled"))
-    with pytest.raises(Unavailable):
-        reconnect(grants)
-    assert grants.lifecycle().usable(grants.now(), needed_for=45) == "access-1"
 
 
 def test_a_bus_that_is_down_changes_nothing() -> None:

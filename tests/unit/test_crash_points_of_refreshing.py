@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def expired(*, rotating: bool) -> tuple[Grants, Trap]:
-    grants = Grants(rotating=rotating)
+def expired(*, rotating: bool, unattended: bool = False) -> tuple[Grants, Trap]:
+    grants = Grants(rotating=rotating, unattended=unattended)
     grants.connect(ends_in=-1)
     trap = Trap()
     watch(grants, trap)
@@ -74,12 +74,11 @@ FIRST_SAFE = (CALLS.index("vault.store"), True)
 def test_a_refresh_makes_the_calls_that_are_meant() -> None:
     assert CALLS == [
         "accounts.get",
-        "accounts.get",
         "vault.read",
+        "registrations.get",
         "accounts.replace",
         "vault.read",
         "log.write",
-        "registrations.get",
         "credentials.read",
         "provider.refresh",
         "accounts.replace",
@@ -96,6 +95,23 @@ def test_a_grant_whose_refresh_token_stays_is_never_lost(point: tuple[int, bool]
     (token,) = successors(grants)
     assert grants.provider.takes(token)
     assert grants.now().state is AccountState.ACTIVE
+
+
+@pytest.mark.parametrize("point", POINTS, ids=NAMES)
+def test_an_unattended_mailbox_has_nothing_to_lose_and_says_so(point: tuple[int, bool]) -> None:
+    grants, trap = expired(rotating=True, unattended=True)
+    die(grants, trap, point)
+    (token,) = successors(grants)
+    assert grants.provider.takes(token)
+    assert grants.now().state is AccountState.ACTIVE
+    assert grants.now().token.answer_lost_at == 0
+    assert trap.seen.count("provider.client_credentials") <= 2
+
+
+def test_an_unattended_refresh_makes_the_same_calls() -> None:
+    grants, trap = expired(rotating=True, unattended=True)
+    live(grants)
+    assert [call.replace("client_credentials", "refresh") for call in trap.seen] == CALLS
 
 
 @pytest.mark.parametrize("point", POINTS, ids=NAMES)

@@ -232,7 +232,11 @@ def test_every_error_of_ours_has_its_status_and_is_a_problem_document(
 ) -> None:
     found, body, headers = answer(event(), (Route("GET", "/v1/things", "", raising(error)),))
     assert found == status
-    faults = {"errors": [{"pointer": "/to", "code": "c", "detail": "d"}]} if isinstance(error, InvalidInput) else {}
+    more: dict[str, object] = {}
+    if isinstance(error, InvalidInput):
+        more = {"errors": [{"pointer": "/to", "code": "c", "detail": "d"}]}
+    if isinstance(error, ConsentRefused):
+        more = {"reason": "late"}
     assert (
         body
         == {
@@ -242,7 +246,7 @@ def test_every_error_of_ours_has_its_status_and_is_a_problem_document(
             "detail": error.detail,
             "code": code,
         }
-        | faults
+        | more
     )
     assert headers["content-type"] == "application/problem+json"
     assert ("retry-after" in headers) == (status == 503)

@@ -3,9 +3,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
-from mailbearer.pages import connected_page, consent_page, page_headers, refused_page
+from mailbearer.account import DeviceCode
+from mailbearer.pages import connected_page, consent_page, device_page, page_headers, refused_page
 from tests.contract.nouns import account, registration
 
 NASTY = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;$title${content}"
@@ -34,7 +36,13 @@ PAGES = (
     consent_page(
         account(address=NASTY), registration(name=NASTY, scopes=(NASTY, "mail.send")), f"https://id/?x={NASTY}"
     ),
-    connected_page(account(address=NASTY), (NASTY,)),
+    device_page(
+        account(address=NASTY),
+        registration(name=NASTY, scopes=(NASTY, "mail.send")),
+        DeviceCode(code="secret", user_code=NASTY, verification_uri=f"https://id/?x={NASTY}", interval=5, ask_at=0),
+        again_in=6,
+    ),
+    connected_page(account(address=NASTY), (NASTY,), (NASTY,)),
     refused_page(NASTY),
 )
 
@@ -69,8 +77,42 @@ def test_a_permission_for_the_whole_mailbox_is_called_that() -> None:
 
 
 def test_the_result_says_what_was_not_granted() -> None:
-    assert "Not granted" not in connected_page(account(), ())
-    assert "Not granted: mail.send other" in Elements(connected_page(account(), ("mail.send", "other"))).text
+    assert "Not granted" not in connected_page(account(), (), ())
+    assert "Not granted: mail.send other" in Elements(connected_page(account(), ("mail.send", "other"), ())).text
+
+
+def test_the_result_says_what_was_granted_beyond_what_was_asked() -> None:
+    assert "nobody asked" not in connected_page(account(), (), ())
+    text = Elements(connected_page(account(), (), ("mail.read",))).text
+    assert "Granted although nobody asked for it: mail.read" in text
+    assert "there is nothing else to do" in text
+
+
+DEVICE = DeviceCode(code="secret", user_code="WDJB-MJHT", verification_uri="https://id/device", interval=5, ask_at=0)
+
+
+def test_the_page_of_a_device_code_shows_it_leads_to_where_it_is_typed_and_renews_itself() -> None:
+    page = device_page(account(), registration(), DEVICE, again_in=6)
+    elements = Elements(page)
+    assert [value for name, value in elements.attributes if name == "href"] == ["https://id/device"]
+    assert ("http-equiv", "refresh") in elements.attributes
+    assert ("content", "6") in elements.attributes
+    assert "WDJB-MJHT" in elements.text
+    assert "openid mail.send" in elements.text
+    assert "Keep this page open" in elements.text
+    assert "secret" not in page
+
+
+def test_an_address_that_holds_the_code_is_where_the_link_leads() -> None:
+    complete = replace(DEVICE, verification_uri_complete="https://id/device?user_code=WDJB-MJHT")
+    elements = Elements(device_page(account(), registration(), complete, again_in=6))
+    assert ("href", "https://id/device?user_code=WDJB-MJHT") in elements.attributes
+    assert "https://id/device?" not in elements.text
+
+
+def test_only_the_page_that_waits_renews_itself() -> None:
+    others = (PAGES[0], *PAGES[2:])
+    assert not [page for page in others if "http-equiv" in page]
 
 
 def test_a_page_may_not_be_framed_cached_scripted_or_leaked() -> None:

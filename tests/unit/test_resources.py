@@ -2,12 +2,8 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-from mailbearer.account import AccountState, Probe
 from mailbearer.message import Status
-from mailbearer.resources import account_resource, health_resource, message_resource, registration_resource
-from mailbearer.token import TokenState
+from mailbearer.resources import account_resource, message_resource, registration_resource
 from tests.contract.nouns import NOW, account, record, registration
 
 
@@ -63,46 +59,3 @@ def test_a_registration_is_shown_without_its_secret() -> None:
     assert (shown["scopes"], shown["issuer"]) == (["openid", "mail.send"], None)
     assert "PEM" not in json.dumps(shown)
     assert registration_resource(registration(smtp=None))["smtp"] is None
-
-
-@pytest.mark.parametrize(
-    ("state", "reason", "code", "who"),
-    [
-        (AccountState.CONSENT_REQUIRED, "invalid_grant", "consent_required", "user"),
-        (AccountState.PENDING_CONSENT, "", "account_pending_consent", "user"),
-        (AccountState.REVOKED, "incident", "account_revoked", "operator"),
-    ],
-)
-def test_the_health_of_a_mailbox_says_what_mends_it_and_who(
-    state: AccountState, reason: str, code: str, who: str
-) -> None:
-    diagnosis = health_resource(account(state=state, reason=reason), NOW, "/v1/accounts/acc_1/consent")["diagnosis"]
-    assert diagnosis.keys() == {"code", "cause", "remedy", "who"}
-    assert (diagnosis["code"], diagnosis["who"]) == (code, who)
-    assert "POST /v1/accounts/acc_1/consent" in diagnosis["remedy"]
-    assert diagnosis["cause"]
-
-
-def test_the_health_of_a_mailbox_shows_scopes_ages_and_deadlines() -> None:
-    token = TokenState(version="v1", expires_at=NOW + 3600, refreshed_at=NOW, due_at=NOW + 2700, failures=2)
-    shown = health_resource(account(scopes_granted=("b", "a"), token=token, probe=Probe(valid_at=NOW)), NOW + 60.9, "")
-    assert shown["scopes"] == {"wanted": ["https://mail.google.com/"], "granted": ["a", "b"]}
-    assert shown["token"] == {
-        "refreshed_at": "2025-06-15T15:06:40.123Z",
-        "expires_at": "2025-06-15T16:06:40.123Z",
-        "age_seconds": 60,
-        "next_refresh_at": "2025-06-15T15:51:40.123Z",
-        "backoff_until": None,
-        "failures": 2,
-    }
-    assert (shown["last_probe"], shown["diagnosis"]) == ("2025-06-15T15:06:40.123Z", None)
-
-
-def test_a_refresh_that_is_put_off_needs_nobody() -> None:
-    token = TokenState(backoff_until=NOW + 30, failures=3)
-    shown = health_resource(account(token=token), NOW, "")
-    assert shown["token"]["backoff_until"] == "2025-06-15T15:07:10.123Z"
-    assert (shown["diagnosis"]["code"], shown["diagnosis"]["who"]) == ("token_refresh_deferred", "nobody")
-    assert shown["token"]["age_seconds"] is None
-    later = health_resource(account(token=token), NOW + 30, "")
-    assert (later["diagnosis"], later["token"]["backoff_until"]) == (None, None)

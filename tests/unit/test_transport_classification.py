@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-import json
+import ast
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mailbearer.account import Account, AccountState
+from mailbearer.diagnosis import Diagnosis, Evidence, api_codes, by_code, explain, smtp_codes, transport_table
+from mailbearer.diagnosis.catalogue import rows
+from mailbearer.errors import (
+    ClientRefused,
+    GrantDead,
+    InvalidInput,
+    RefreshDeferred,
+    SecretMissing,
+    TokenAnswerInvalid,
+    TokenAnswerLost,
+    TokenEndpointBusy,
+    TokenError,
+    Unavailable,
+)
 from mailbearer.message import Outcome, Outgoing, Remedy, Verdict
 from mailbearer.registration import Endpoints, Flow, Registration
+from mailbearer.transports import outcomes
 from mailbearer.transports.gmail import GmailTransport
 from mailbearer.transports.graph import GraphTransport
-from mailbearer.transports.smtp_answers import Stage, classify, decode_challenge, parse_reply
+from mailbearer.transports.outcomes import remedy_of
+from mailbearer.transports.smtp_answers import Stage, classify, parse_reply
+from tests.docs.source import codes
+from tests.unit.diagnosis import samples
+from tests.unit.diagnosis.samples import evidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SAMPLES = {
-    sample["id"]: sample
-    for sample in map(
-        json.loads, (Path(__file__).parents[1] / "data/provider-errors.jsonl").read_text(encoding="utf-8").splitlines()
-    )
-}
+SAMPLES = {sample["id"]: sample for sample in samples.SAMPLES}
 ACCOUNT = Account(
     id="acc_1",
     provider="p",
@@ -46,83 +62,83 @@ OUTGOING = Outgoing(mail_from="ada@example.com", rcpt_to=("bob@example.net",), m
 UNKNOWN = None
 
 HTTP = {
-    "gmail-not-enabled-old": ("mailbox_unavailable", Remedy.HOLD),
-    "gmail-not-enabled": ("mailbox_unavailable", Remedy.HOLD),
-    "gmail-precondition": ("mailbox_unavailable", Remedy.HOLD),
-    "gmail-precondition-badrequest": ("mailbox_unavailable", Remedy.HOLD),
-    "gmail-scope-old": ("scope_missing", Remedy.HOLD),
-    "gmail-scope": ("scope_missing", Remedy.HOLD),
-    "gmail-429-exhausted": ("throttled", Remedy.RETRY),
-    "gmail-403-user-rate": ("throttled", Remedy.RETRY),
-    "gmail-api-disabled": ("api_disabled", Remedy.HOLD),
-    "gmail-invalid-to": ("message_rejected", Remedy.NONE),
-    "gmail-no-recipient": ("message_rejected", Remedy.NONE),
-    "gmail-raw-missing": ("message_rejected", Remedy.NONE),
+    "gmail-not-enabled-old": Remedy.HOLD,
+    "gmail-not-enabled": Remedy.HOLD,
+    "gmail-precondition": Remedy.HOLD,
+    "gmail-precondition-badrequest": Remedy.HOLD,
+    "gmail-scope-old": Remedy.HOLD,
+    "gmail-scope": Remedy.HOLD,
+    "gmail-429-exhausted": Remedy.RETRY,
+    "gmail-403-user-rate": Remedy.RETRY,
+    "gmail-api-disabled": Remedy.HOLD,
+    "gmail-invalid-to": Remedy.NONE,
+    "gmail-no-recipient": Remedy.NONE,
+    "gmail-raw-missing": Remedy.NONE,
     "gmail-502-html": UNKNOWN,
-    "graph-sendas": ("sender_refused", Remedy.NONE),
-    "graph-no-mailbox-old": ("mailbox_unavailable", Remedy.HOLD),
-    "graph-no-mailbox": ("mailbox_unavailable", Remedy.HOLD),
-    "graph-resource-not-found": ("mailbox_unavailable", Remedy.HOLD),
-    "graph-throttled": ("throttled", Remedy.RETRY),
-    "graph-throttled-headers": ("throttled", Remedy.RETRY),
-    "graph-token-compact-parse": ("token_rejected", Remedy.REFRESH),
-    "graph-token-lifetime": ("token_rejected", Remedy.REFRESH),
-    "graph-max-request": ("message_too_large", Remedy.NONE),
-    "graph-invalid-recipient": ("recipient_rejected", Remedy.NONE),
-    "graph-no-recipient": ("recipient_rejected", Remedy.NONE),
+    "graph-sendas": Remedy.NONE,
+    "graph-no-mailbox-old": Remedy.HOLD,
+    "graph-no-mailbox": Remedy.HOLD,
+    "graph-resource-not-found": Remedy.HOLD,
+    "graph-throttled": Remedy.RETRY,
+    "graph-throttled-headers": Remedy.RETRY,
+    "graph-token-compact-parse": Remedy.REFRESH,
+    "graph-token-lifetime": Remedy.REFRESH,
+    "graph-max-request": Remedy.NONE,
+    "graph-invalid-recipient": Remedy.NONE,
+    "graph-no-recipient": Remedy.NONE,
     "graph-504": UNKNOWN,
     "graph-unknown-error": UNKNOWN,
     "graph-server-busy": UNKNOWN,
-    "graph-quota": ("mailbox_full", Remedy.HOLD),
-    "graph-submission-blocked": ("sending_blocked", Remedy.HOLD),
+    "graph-quota": Remedy.HOLD,
+    "graph-submission-blocked": Remedy.HOLD,
 }
 
 SMTP = {
-    "gsmtp-535-578": (Stage.AUTH, "token_rejected", Remedy.REFRESH),
-    "gsmtp-535-571-old": (Stage.AUTH, "token_rejected", Remedy.REFRESH),
-    "gsmtp-454-logins": (Stage.AUTH, "login_throttled", Remedy.RETRY),
-    "gsmtp-550-545-old": (Stage.CONTENT, "daily_limit", Remedy.HOLD),
-    "gsmtp-421-430": (Stage.DATA, "service_unavailable", Remedy.RETRY),
-    "gsmtp-451-430": (Stage.CONTENT, "deferred", Remedy.RETRY),
-    "gsmtp-552-523": (Stage.CONTENT, "message_too_large", Remedy.NONE),
-    "gsmtp-552-534": (Stage.CONTENT, "message_too_large", Remedy.NONE),
-    "gsmtp-553-512": (Stage.RCPT, "recipient_rejected", Remedy.NONE),
-    "gsmtp-550-553": (Stage.RCPT, "too_many_recipients", Remedy.NONE),
-    "gsmtp-421-445": (Stage.MAIL, "service_unavailable", Remedy.RETRY),
-    "gsmtp-451-442": (Stage.MAIL, "deferred", Remedy.RETRY),
-    "gsmtp-relay-450-421": (Stage.RCPT, "deferred", Remedy.RETRY),
-    "gsmtp-535-app-password": (Stage.AUTH, "sign_in_refused", Remedy.HOLD),
-    "exo-535-573": (Stage.AUTH, "token_rejected", Remedy.REFRESH),
-    "exo-535-573-old": (Stage.AUTH, "token_rejected", Remedy.REFRESH),
-    "exo-535-57139-tenant": (Stage.AUTH, "smtp_auth_disabled", Remedy.HOLD),
-    "exo-535-57139-mailbox": (Stage.AUTH, "smtp_auth_disabled", Remedy.HOLD),
-    "exo-535-57139-sts-https": (Stage.AUTH, "sign_in_refused", Remedy.HOLD),
-    "exo-535-57139-credentials": (Stage.AUTH, "sign_in_refused", Remedy.HOLD),
-    "exo-535-57139-policy": (Stage.AUTH, "sign_in_refused", Remedy.HOLD),
-    "exo-432-concurrent": (Stage.CONTENT, "throttled", Remedy.RETRY),
-    "exo-554-sendas-252": (Stage.CONTENT, "sender_refused", Remedy.NONE),
-    "exo-550-57708": (Stage.CONTENT, "sending_blocked", Remedy.HOLD),
-    "exo-550-57501": (Stage.CONTENT, "sending_blocked", Remedy.HOLD),
-    "exo-451-47500": (Stage.RCPT, "deferred", Remedy.RETRY),
-    "exo-554-spam-quota": (Stage.CONTENT, "daily_limit", Remedy.HOLD),
-    "exo-554-spam-hip": (Stage.CONTENT, "sending_blocked", Remedy.HOLD),
-    "exo-554-mailbox-full": (Stage.CONTENT, "mailbox_full", Remedy.HOLD),
-    "exo-451-43111": (Stage.CONTENT, "deferred", Remedy.RETRY),
-    "exo-451-470-prx": (Stage.CONTENT, "deferred", Remedy.RETRY),
-    "exo-451-432-attr": (Stage.MAIL, "throttled", Remedy.RETRY),
-    "exo-421-432": (Stage.GREETING, "service_unavailable", Remedy.RETRY),
-    "exo-550-5190": (Stage.CONTENT, "daily_limit", Remedy.HOLD),
-    "exo-530-5757": (Stage.MAIL, "sign_in_refused", Remedy.HOLD),
-    "exo-451-573-tls": (Stage.MAIL, "sign_in_refused", Remedy.HOLD),
-    "yahoo-535-auth005": (Stage.AUTH, "login_throttled", Remedy.RETRY),
-    "yahoo-535-mbr1212": (Stage.AUTH, "token_rejected", Remedy.REFRESH),
-    "zoho-553-relay": (Stage.CONTENT, "sender_refused", Remedy.NONE),
-    "zoho-550-546": (Stage.CONTENT, "sending_blocked", Remedy.HOLD),
-    "gen-dovecot-xoauth2": (Stage.AUTH, "token_rejected", Remedy.REFRESH),
-    "gen-dovecot-xoauth2-scope": (Stage.AUTH, "scope_missing", Remedy.HOLD),
-    "gen-stalwart-535": (Stage.AUTH, "token_rejected", Remedy.REFRESH),
-    "gen-504-mech": (Stage.AUTH, "mechanism_refused", Remedy.HOLD),
-    "gen-530-auth": (Stage.MAIL, "sign_in_refused", Remedy.HOLD),
+    "gsmtp-535-578": (Stage.AUTH, Remedy.REFRESH),
+    "gsmtp-535-571-old": (Stage.AUTH, Remedy.REFRESH),
+    "gsmtp-454-logins": (Stage.AUTH, Remedy.RETRY),
+    "gsmtp-550-545-old": (Stage.CONTENT, Remedy.HOLD),
+    "gsmtp-421-430": (Stage.DATA, Remedy.RETRY),
+    "gsmtp-451-430": (Stage.CONTENT, Remedy.RETRY),
+    "gsmtp-552-523": (Stage.CONTENT, Remedy.NONE),
+    "gsmtp-552-534": (Stage.CONTENT, Remedy.NONE),
+    "gsmtp-553-512": (Stage.RCPT, Remedy.NONE),
+    "gsmtp-550-553": (Stage.RCPT, Remedy.NONE),
+    "gsmtp-421-445": (Stage.MAIL, Remedy.RETRY),
+    "gsmtp-451-442": (Stage.MAIL, Remedy.RETRY),
+    "gsmtp-relay-450-421": (Stage.RCPT, Remedy.RETRY),
+    "gsmtp-535-app-password": (Stage.AUTH, Remedy.HOLD),
+    "exo-535-573": (Stage.AUTH, Remedy.REFRESH),
+    "exo-535-573-old": (Stage.AUTH, Remedy.REFRESH),
+    "exo-535-57139-tenant": (Stage.AUTH, Remedy.HOLD),
+    "exo-535-57139-mailbox": (Stage.AUTH, Remedy.HOLD),
+    "exo-535-57139-sts-https": (Stage.AUTH, Remedy.HOLD),
+    "exo-535-57139-credentials": (Stage.AUTH, Remedy.REFRESH),
+    "exo-535-57139-policy": (Stage.AUTH, Remedy.HOLD),
+    "exo-432-concurrent": (Stage.CONTENT, Remedy.RETRY),
+    "exo-554-sendas-252": (Stage.CONTENT, Remedy.NONE),
+    "exo-550-57708": (Stage.CONTENT, Remedy.HOLD),
+    "exo-550-57501": (Stage.CONTENT, Remedy.HOLD),
+    "exo-451-47500": (Stage.RCPT, Remedy.RETRY),
+    "exo-554-spam-quota": (Stage.CONTENT, Remedy.HOLD),
+    "exo-554-spam-hip": (Stage.CONTENT, Remedy.HOLD),
+    "exo-554-mailbox-full": (Stage.CONTENT, Remedy.HOLD),
+    "exo-451-43111": (Stage.CONTENT, Remedy.RETRY),
+    "exo-451-470-prx": (Stage.CONTENT, Remedy.RETRY),
+    "exo-451-432-attr": (Stage.MAIL, Remedy.RETRY),
+    "exo-421-432": (Stage.GREETING, Remedy.RETRY),
+    "exo-550-5190": (Stage.CONTENT, Remedy.HOLD),
+    "exo-530-5757": (Stage.MAIL, Remedy.HOLD),
+    "exo-451-573-tls": (Stage.MAIL, Remedy.HOLD),
+    "yahoo-535-auth005": (Stage.AUTH, Remedy.RETRY),
+    "yahoo-535-mbr1212": (Stage.AUTH, Remedy.REFRESH),
+    "zoho-553-relay": (Stage.CONTENT, Remedy.NONE),
+    "zoho-550-546": (Stage.CONTENT, Remedy.HOLD),
+    "gen-dovecot-xoauth2": (Stage.AUTH, Remedy.REFRESH),
+    "gen-dovecot-xoauth2-scope": (Stage.AUTH, Remedy.HOLD),
+    "gen-stalwart-535": (Stage.AUTH, Remedy.REFRESH),
+    "gen-504-mech": (Stage.AUTH, Remedy.HOLD),
+    "gen-530-auth": (Stage.MAIL, Remedy.HOLD),
 }
 
 
@@ -143,24 +159,24 @@ def test_every_sample_is_judged() -> None:
 
 
 @pytest.mark.parametrize("name", HTTP)
-def test_a_mail_apis_answer_gets_its_remedy(name: str) -> None:
+def test_a_mail_apis_answer_gets_the_code_of_the_diagnosis_and_its_remedy(name: str) -> None:
     sample = SAMPLES[name]
-    egress = CannedAnswer(sample["http_status"], sample["headers"], (sample["body"] or "").encode())
-    transport = (GmailTransport if sample["surface"] == "gmail" else GraphTransport)(egress, lambda: 0.0)
-    outcome = transport.send(OUTGOING, account=ACCOUNT, registration=REGISTRATION, access_token="token")
+    outcome = sent(sample["surface"], sample["http_status"], sample["headers"], sample["body"] or "")
     expected = HTTP[name]
     if expected is UNKNOWN:
         assert (outcome.verdict, outcome.remedy) == (Verdict.UNKNOWN, Remedy.NONE)
     else:
-        assert (outcome.verdict, outcome.code, outcome.remedy) == (Verdict.NOT_ACCEPTED, *expected)
+        assert (outcome.verdict, outcome.remedy) == (Verdict.NOT_ACCEPTED, expected)
+    assert outcome.code == explain(evidence(sample)).code
     assert outcome.detail
 
 
 @pytest.mark.parametrize("name", SMTP)
-def test_an_smtp_reply_gets_its_remedy(name: str) -> None:
-    stage, code, remedy = SMTP[name]
-    outcome = judged(SAMPLES[name]["smtp"], stage)
-    assert (outcome.verdict, outcome.code, outcome.remedy) == (Verdict.NOT_ACCEPTED, code, remedy)
+def test_an_smtp_reply_gets_the_code_of_the_diagnosis_and_its_remedy(name: str) -> None:
+    (stage, remedy), sample = SMTP[name], SAMPLES[name]
+    outcome = judged(sample["smtp"], stage, provider=sample["provider"])
+    assert (outcome.verdict, outcome.remedy) == (Verdict.NOT_ACCEPTED, remedy)
+    assert outcome.code == explain(evidence(sample)).code
     assert "\n" not in outcome.detail
 
 
@@ -178,10 +194,10 @@ def test_an_smtp_reply_gets_its_remedy(name: str) -> None:
         (Stage.RCPT, "552 5.2.2 their mailbox is full", "recipient_rejected", Remedy.NONE),
         (Stage.RCPT, "553 not a name", "recipient_rejected", Remedy.NONE),
         (Stage.MAIL, "553 not yours", "sender_refused", Remedy.NONE),
-        (Stage.AUTH, "535", "token_rejected", Remedy.REFRESH),
+        (Stage.AUTH, "535", "smtp_token_rejected", Remedy.REFRESH),
         (Stage.AUTH, "550 what", "sign_in_refused", Remedy.HOLD),
         (Stage.AUTH, "450 what", "deferred", Remedy.RETRY),
-        (Stage.EHLO, "550 what", "service_refused", Remedy.HOLD),
+        (Stage.EHLO, "550 what", "ehlo_refused", Remedy.HOLD),
         (Stage.DATA, "421 bye", "service_unavailable", Remedy.RETRY),
     ],
 )
@@ -202,17 +218,123 @@ def test_what_is_no_reply_is_not_taken_for_one(lines: list[bytes]) -> None:
     assert parse_reply(lines) is None
 
 
-@pytest.mark.parametrize("text", ["", "?", "a", "e30", "ä"])
-def test_a_challenge_that_is_no_base64_is_nothing(text: str) -> None:
-    assert decode_challenge(text) == ""
+@pytest.mark.parametrize("challenge", ["", "?", "a", "e30", "ä", "eyJzdGF0dXMiOiJ4In0="])
+def test_a_challenge_that_says_nothing_changes_nothing(challenge: str) -> None:
+    outcome = judged(f"334 {challenge}\r\n535 5.7.8 no", Stage.AUTH)
+    assert (outcome.code, outcome.remedy) == ("smtp_token_rejected", Remedy.REFRESH)
 
 
-def judged(text: str, stage: Stage) -> Outcome:
+@pytest.mark.parametrize("stage", [Stage.GREETING, Stage.EHLO, Stage.STARTTLS, Stage.AUTH])
+@pytest.mark.parametrize("reply", ["554 5.7.1 no", "550 5.1.1 no", "552 no", "500 what", "554 5.3.0 no", "599"])
+def test_no_message_fails_by_what_is_said_before_it_was_spoken_of(stage: Stage, reply: str) -> None:
+    assert judged(reply, stage).remedy in {Remedy.HOLD, Remedy.RETRY}
+
+
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("first", ["4", "5"])
+def test_every_reply_code_has_a_row_and_a_4yz_never_ends_a_message(stage: Stage, first: str) -> None:
+    for code in range(100):
+        outcome = judged(f"{first}{code:02} no", stage)
+        assert by_code(outcome.code).code == outcome.code != "unknown_refusal"
+        assert outcome.remedy is not Remedy.NONE or first == "5"
+
+
+@pytest.mark.parametrize("surface", ["gmail", "graph"])
+@pytest.mark.parametrize("status", [200, 204, 302, *range(400, 430), 431, 451, 499, 500, 503, 507])
+def test_every_status_has_a_row_and_is_explained_alike(surface: str, status: int) -> None:
+    for body in ("", "<html>", '{"error": {"code": "SomethingNew", "message": "No."}}', '{"error": "something_new"}'):
+        outcome = sent(surface, status, {}, body)
+        assert by_code(outcome.code).code == outcome.code
+        assert outcome.code == explain(Evidence(surface=surface, http_status=status, body=body)).code
+        assert outcome.verdict is not Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [(400, Remedy.NONE), (401, Remedy.REFRESH), (403, Remedy.HOLD), (404, Remedy.HOLD), (422, Remedy.NONE)],
+)
+def test_a_code_that_is_not_known_is_kept_and_its_status_decides(status: int, remedy: Remedy) -> None:
+    outcome = sent("graph", status, {}, '{"error": {"code": "SomethingNew", "message": "No."}}')
+    assert (outcome.remedy, outcome.detail) == (remedy, "SomethingNew: No.")
+
+
+def test_every_code_that_a_transport_names_itself_is_a_row_and_every_row_of_theirs_is_used() -> None:
+    named = {
+        node.value
+        for path in Path(outcomes.__file__).parent.glob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in {"refused", "unknown"}
+        for node in call.args[:1]
+        if isinstance(node, ast.Constant)
+    }
+    assert {"answer_lost", "connect_failed", "bare_line_end"} <= named
+    assert {code for code in named if code not in rows()} == set()
+    reached = {found.code for table in (smtp_codes.STAGES, api_codes.STATUSES) for found in table.values()}
+    own = {value.code for value in vars(transport_table).values() if isinstance(value, Diagnosis)}
+    assert own <= named | reached
+
+
+def test_every_code_that_can_stand_on_a_message_or_a_probe_is_a_row() -> None:
+    # What keeps a message out before it has a record is a fault of the request, with words of its own.
+    requests = {InvalidInput.code}
+    delivery = {code for code, files in codes().items() if any(name.endswith("/delivery.py") for name in files)}
+    looking = {
+        TokenError.code,
+        ClientRefused.code,
+        TokenEndpointBusy.code,
+        TokenAnswerLost.code,
+        TokenAnswerInvalid.code,
+    }
+    looking |= {SecretMissing.code, Unavailable.code, GrantDead.code, RefreshDeferred.code}
+    assert len(delivery) >= 8
+    assert {code for code in delivery | looking if code not in rows()} <= requests
+
+
+@pytest.mark.parametrize("row", rows().values(), ids=rows())
+def test_what_is_done_about_a_row_fits_what_it_says(row: Diagnosis) -> None:
+    remedy = remedy_of(row)
+    if remedy is Remedy.RETRY:
+        assert row.retry
+    if remedy is Remedy.NONE:
+        assert not row.retry
+        assert not row.kind
+    if row.retry:
+        assert remedy is not Remedy.HOLD or row.pause > 3600
+
+
+def test_an_accepted_message_needs_nothing_of_the_diagnosis() -> None:
+    script = """
+import sys
+from types import SimpleNamespace
+import mailbearer.transports.smtp
+from mailbearer.message import Outgoing
+from mailbearer.transports.gmail import GmailTransport
+from mailbearer.transports.graph import GraphTransport
+
+registration = SimpleNamespace(api_base_url="", ca_pem="", flow="authorization_code")
+for transport, status, body in (GmailTransport, 200, b'{"id": "1"}'), (GraphTransport, 202, b""):
+    egress = SimpleNamespace(exchange=lambda *_, **__: (status, {}, body, True))
+    outcome = transport(egress, lambda: 0.0).send(
+        Outgoing(mail_from="a@b.example", rcpt_to=("c@d.example",), mime=b"x"),
+        account=None, registration=registration, access_token="token",
+    )
+    assert outcome.verdict == "accepted"
+sys.exit(any(name.startswith("mailbearer.diagnosis") for name in sys.modules))
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+
+
+def sent(surface: str, status: int, headers: Mapping[str, str], body: str) -> Outcome:
+    """Send a message through a mail API that answers so."""
+    egress = CannedAnswer(status, headers, body.encode())
+    transport = (GmailTransport if surface == "gmail" else GraphTransport)(egress, lambda: 0.0)
+    return transport.send(OUTGOING, account=ACCOUNT, registration=REGISTRATION, access_token="token")
+
+
+def judged(text: str, stage: Stage, *, provider: str = "") -> Outcome:
     """Classify a reply, or a failed sign-in that began with a 334."""
     lines = text.encode().split(b"\r\n")
-    challenge = ""
-    if lines[0].startswith(b"334"):
-        challenge = decode_challenge(lines.pop(0)[4:].decode())
+    challenge = parse_reply([lines.pop(0)]) if lines[0].startswith(b"334") else None
     reply = parse_reply(lines)
     assert reply is not None
-    return classify(stage, reply, secret="token", challenge=challenge)
+    return classify(stage, reply, secret="token", provider=provider, challenge=challenge)

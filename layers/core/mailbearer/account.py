@@ -23,8 +23,9 @@ class AccountState(StrEnum):
 class Probe:
     """What came of the last look whether the token opens the mailbox; times are epoch seconds, 0 = none.
 
-    `outcome` is `valid`, `invalid` or `unknown`; `how` names what was asked, `code` is the diagnosis' word for a
-    refusal, `identity` whose mailbox it is in the provider's words. `due_at` is when to look again.
+    `outcome` is `valid`, `invalid` or `unknown`; `how` names what was asked, `code` is the diagnosis' word if even a
+    fresh token was refused. `identity` is whose mailbox it is in the provider's words, `scopes` are those it named.
+    `due_at` is when to look again.
     """
 
     at: float = 0
@@ -34,6 +35,7 @@ class Probe:
     how: str = ""
     code: str = ""
     identity: str = ""
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +88,34 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCode:
+    """A device code (RFC 8628) and when to ask for its tokens: not before `ask_at`, then every `interval` seconds.
+
+    `asked_by` is a random mark of whoever asked last, so that of many who want to ask at once one does.
+    """
+
+    code: str = field(repr=False)
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str = ""
+    interval: float
+    ask_at: float
+    asked_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """A consent under way; lives ten minutes and is consumed by one conditional delete."""
+    """A consent under way; lives ten minutes at most and is consumed once.
+
+    `device` is there if the owner consents by a device code; there is no verifier, nonce or redirect URI then.
+    """
 
     state_hash: str
     account_id: str
     registration: str
-    verifier: str = field(repr=False)
-    nonce: str = field(repr=False)
-    redirect_uri: str
+    verifier: str = field(default="", repr=False)
+    nonce: str = field(default="", repr=False)
+    redirect_uri: str = ""
     created_at: float
     expires_at: float
+    device: DeviceCode | None = None

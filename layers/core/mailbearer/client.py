@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from mailbearer.errors import ClientRefused, GrantRefused, TokenEndpointBusy, TokenError
@@ -45,6 +45,7 @@ class Client:
     definitions: Definitions
     server: Callable[[], AuthorizationServer]
     trail: Trail
+    _refused: set[tuple[str, str, str]] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def authorization_url(self, registration: Registration, request: AuthorizationRequest) -> str:
         """Give the URL to which the owner of the mailbox is sent."""
@@ -118,6 +119,13 @@ class Client:
         """Ask whose token it is; None if the provider has no endpoint for it."""
         return self.server().userinfo(registration, access_token)
 
+    def own_token(self, registration: Registration, scopes: tuple[str, ...]) -> str:
+        """Get an access token for the registration itself, whatever its flow: with it, it calls the provider's API."""
+        asking = replace(registration, scopes=scopes)
+        return self._each(
+            registration, lambda credential: self.server().client_credentials(asking, credential)
+        ).access_token
+
     def prove(self, registration: Registration, credential: Credential, *, subject: str = "") -> bool:
         """Find out by a real call whether the provider takes this very credential; False if its answer cannot tell.
 
@@ -146,19 +154,31 @@ class Client:
         return True
 
     def _each(self, registration: Registration, call: Callable[[Credential], T]) -> T:
-        first, *others = self.credentials.read(registration.name)
+        """Try each credential, those that this process has seen refused last: then one that ended costs one call."""
+        credentials = self.credentials.read(registration.name)
+        first, *others = sorted(credentials, key=lambda credential: _key(registration, credential) in self._refused)
         try:
-            return call(first)
+            return self._tried(registration, first, call)
         except ClientRefused as error:
             refused = error
         for credential in others:
             self._note(registration, first, refused)
             first = credential
             try:
-                return call(credential)
+                return self._tried(registration, credential, call)
             except ClientRefused as error:
                 refused = error
         raise refused
+
+    def _tried(self, registration: Registration, credential: Credential, call: Callable[[Credential], T]) -> T:
+        key = _key(registration, credential)
+        try:
+            answer = call(credential)
+        except ClientRefused:
+            self._refused.add(key)
+            raise
+        self._refused.discard(key)
+        return answer
 
     def _note(self, registration: Registration, credential: Credential, error: ClientRefused) -> None:
         """Leave a trace, so that a credential which has ended is noticed while its successor still carries on."""
@@ -167,5 +187,9 @@ class Client:
             registration.name,
             "refused",
             reason=error.finding or error.code,
-            credential=credential.id or "unnamed",
+            credential=credential.name,
         )
+
+
+def _key(registration: Registration, credential: Credential) -> tuple[str, str, str]:
+    return registration.name, credential.client_secret, credential.private_key

@@ -20,6 +20,7 @@ _NAMES = {
     "registrations_table": "REGISTRATIONS_TABLE",
     "queue_url": "QUEUE_URL",
     "dead_letter_queue_url": "DEAD_LETTER_QUEUE_URL",
+    "rotation_queue_url": "ROTATION_QUEUE_URL",
     "content_bucket": "CONTENT_BUCKET",
     "secrets_prefix": "SECRETS_PREFIX",
     "audit_log_group": "AUDIT_LOG_GROUP",
@@ -41,6 +42,7 @@ class Settings:
     registrations_table: str = ""
     queue_url: str = ""
     dead_letter_queue_url: str = ""
+    rotation_queue_url: str = ""
     content_bucket: str = ""
     secrets_prefix: str = ""
     kms_key_id: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -390,7 +391,8 @@ class Delivery:
         if job.message is not None and len(text.encode()) > QUEUE_LIMIT:
             self.content.put(job.id, write_content(job.message))
             text = write_job(replace(job, message=None))
-        self.queue.send(text, group=job.account, delay=min(MAX_QUEUE_DELAY, max(0, int(delay))))
+        # Rounded up: a copy that comes a moment too early would only be put back again.
+        self.queue.send(text, group=job.account, delay=min(MAX_QUEUE_DELAY, max(0, math.ceil(delay))))
 
     def _fetch(self, record: MessageRecord) -> Message | None:
         text = self.content.get(record.id)

@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 _LIMITS = ("per_minute", "per_day", "concurrency", "recipients_per_message")
 _CREATE = frozenset({"provider", "address", "transport", "display_name", "aliases", "limits"})
 _CHANGE = frozenset({"display_name", "aliases", "limits"})
+_GONE = frozenset({AccountState.REVOKED})
+_NOT_SENDING = frozenset({AccountState.PENDING_CONSENT, AccountState.CONSENT_REQUIRED, AccountState.REVOKED})
 _MAX_NAME, _MAX_ALIASES, _MAX_PROVIDER, _MAX_LIMIT = 200, 50, 64, 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A mailbox that could be added, and the account that `standing` for it already is to be used anew, if any."""
+
+    account: Account
+    registration: Registration
+    standing: Account | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +46,8 @@ class Directory:
     clock: Clock
     random_bytes: RandomBytes
 
-    def add(self, body: object, caller: Caller) -> Account:
-        """Add a mailbox that waits for consent. Raises `InvalidInput` with all faults."""
+    def draft(self, body: object) -> Draft:
+        """Read what is to be added; nothing is stored. Raises `InvalidInput` with all faults, `Conflict` for a twin."""
         fields = _object(body)
         faults = _unknown(fields, _CREATE)
         registration = self._registration(fields, faults)
@@ -50,9 +61,9 @@ class Directory:
         changes = _read_changes(fields, faults)
         if faults or registration is None or address is None:
             raise InvalidInput(tuple(faults))
-        self._refuse_twin(address.email, registration)
+        standing = self._twin(address.email, registration)
         now = self.clock()
-        account = Account(
+        account = standing or Account(
             id=new_id("acc_", now, self.random_bytes),
             provider=registration.name,
             address=address.email,
@@ -62,10 +73,18 @@ class Directory:
             created_at=now,
             updated_at=now,
         )
-        account = replace(account, **changes)
-        self.trail.intend("account.add", account.id, actor=caller.key_id, registration=registration.name)
+        return Draft(replace(account, **changes), registration, standing)
+
+    def add(self, draft: Draft, caller: Caller) -> Account:
+        """Add a mailbox as drafted; one that stands already is changed to that."""
+        account, standing, name = draft.account, draft.standing, draft.registration.name
+        if standing is not None:
+            fields = ("display_name", "aliases", "limits")
+            changes = {field: getattr(account, field) for field in fields}
+            return self._replace(standing, **changes) if account != standing else standing
+        self.trail.intend("account.add", account.id, actor=caller.key_id, registration=name)
         self.accounts.create(account)
-        self.trail.note("account.added", account.id, "added", actor=caller.key_id, registration=registration.name)
+        self.trail.note("account.added", account.id, "added", actor=caller.key_id, registration=name)
         return account
 
     def change(self, account: Account, body: object, caller: Caller) -> Account:
@@ -133,11 +152,18 @@ class Directory:
             faults.append(Fault("/provider", "unknown_provider", detail))
         return registration
 
-    def _refuse_twin(self, address: str, registration: Registration) -> None:
-        for other in self.accounts.by_address(address.lower()):
-            if other.provider == registration.name and other.state is not AccountState.REVOKED:
-                msg = f"{address} is connected through {registration.name} already, as {other.id}."
+    def _twin(self, address: str, registration: Registration) -> Account | None:
+        """Give the account that an unattended registration connects anew under its old id; elsewhere there is a link.
+
+        Raises `Conflict` if the address stands already.
+        """
+        twins = [one for one in self.accounts.by_address(address.lower()) if one.provider == registration.name]
+        idle = _NOT_SENDING if registration.flow.unattended else _GONE
+        for twin in twins:
+            if twin.state not in idle:
+                msg = f"{address} is connected through {registration.name} already, as {twin.id}."
                 raise Conflict(msg)
+        return max(twins, key=lambda twin: twin.updated_at, default=None) if registration.flow.unattended else None
 
     def _replace(self, account: Account, **fields: Any) -> Account:
         for _ in range(10):

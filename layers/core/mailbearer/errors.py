@@ -102,6 +102,13 @@ class UnknownAccount(Conflict):
     title = "There is no such account"
 
 
+class TooManyGrants(Conflict):
+    """One more refresh token would make the provider end the oldest of this mailbox and client, in silence."""
+
+    code = "too_many_grants"
+    title = "The provider keeps no more grants for this mailbox"
+
+
 class AccountPending(Conflict):
     """Nobody has consented yet for this mailbox."""
 
@@ -148,6 +155,21 @@ class SecretMissing(MailbearerError):
 
     code = "secret_missing"
     title = "A secret is missing"
+
+
+class RotationRefused(MailbearerError):
+    """A registration's credentials cannot be rotated as things stand; `detail` says what an operator has to do."""
+
+    code = "rotation_refused"
+    title = "The credentials cannot be rotated"
+
+
+class CredentialUnproven(MailbearerError):
+    """The provider does not take a new credential yet; the same step again is safe."""
+
+    code = "credential_unproven"
+    title = "The provider does not take the new credential yet"
+    retryable = True
 
 
 class AuditUnavailable(Unavailable):

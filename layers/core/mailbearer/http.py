@@ -181,6 +181,8 @@ def problem_response(error: MailbearerError) -> Response:
         status = error.status
     response = _problem(status, error.code, error.title, error.detail)
     headers = dict(response.headers)
+    if isinstance(error, ConsentRefused):
+        response.body["reason"] = error.reason
     if isinstance(error, InvalidInput):
         response.body["errors"] = [{"pointer": f.pointer, "code": f.code, "detail": f.detail} for f in error.faults]
     if isinstance(error, Unavailable):

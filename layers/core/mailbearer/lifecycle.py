@@ -10,26 +10,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailbearer.account import Account, AccountState
-from mailbearer.diagnosis import judge_refusal
-from mailbearer.errors import (
-    ClientRefused,
-    GrantDead,
-    GrantRefused,
-    LeaseLost,
-    RefreshDeferred,
-    SecretMissing,
-    TokenAnswerLost,
-    TokenEndpointBusy,
-    TokenError,
-    Unavailable,
-)
-from mailbearer.token import StoredToken, TokenSet, fingerprint
+from mailbearer.deadlines import calls_within
+from mailbearer.errors import GrantDead, LeaseLost, TokenError
+from mailbearer.news import News
+from mailbearer.pauses import growing
+from mailbearer.refusals import OVERTAKEN_PAUSE, Refusals, Wish
+from mailbearer.renewal import Renewal, read
+from mailbearer.tally import Tally
 from mailbearer.token_cache import TokenCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.client import Client
+    from mailbearer.definition import Definition, Definitions
     from mailbearer.lease import Lease
     from mailbearer.ports import (
         AccountStore,
@@ -37,32 +31,31 @@ if TYPE_CHECKING:
         EventBus,
         RandomBytes,
         RegistrationStore,
-        TokenAnswer,
         TokenVault,
     )
     from mailbearer.registration import Registration
+    from mailbearer.token import StoredToken, TokenSet
     from mailbearer.trail import Trail
 
 FORCED_EVERY = 300.0
 """A 401 or 535 from the mail side earns one refresh per mailbox in that many seconds."""
 
-STORE_BUDGET = 25.0
-_BUSY_BACKOFF, _BUSY_CAP = 15.0, 900.0
-_CLIENT_BACKOFF = 300.0
-_LOST_ANSWER_PAUSE = 30.0
 _WAIT_FOR_OTHERS = 20.0
-_OVERTAKEN_PAUSE = 5.0
-_POLL = 0.25
+_FIRST_LOOK, _LONGEST_LOOK, _SHORTEST_LOOK = 0.25, 4.0, 0.05
 _WITH_GRANT = frozenset({AccountState.ACTIVE, AccountState.PAUSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifecycle:
-    """Give out usable access tokens, refreshing one at a time over all processes."""
+    """Give out usable access tokens, refreshing one at a time over all processes.
+
+    `refreshed` counts the refreshes of this process.
+    """
 
     accounts: AccountStore
     lease: Lease
     registrations: RegistrationStore
+    definitions: Definitions
     vault: TokenVault
     client: Client
     events: EventBus
@@ -71,6 +64,7 @@ class Lifecycle:
     random_bytes: RandomBytes
     sleep: Callable[[float], None]
     cache: TokenCache = field(default_factory=TokenCache)
+    refreshed: Tally = field(default_factory=Tally)
 
     def usable(self, account: Account, *, needed_for: float) -> str:
         """Give an access token that lives `needed_for` seconds more; refreshes only if the schedule has not.
@@ -82,11 +76,11 @@ class Lifecycle:
             return known.access_token
         with self.cache.gate(account.id):
             # Whoever waited at the gate finds what the one before him fetched.
-            current = self.accounts.get(account.id) or account
-            if (known := self._known(current, needed_until)) is not None:
+            current = self.accounts.get(account.id)
+            if current is not None and (known := self._known(current, needed_until)) is not None:
                 return known.access_token
-            stored = self.refresh(current.id, needed_until=needed_until)
-            self.cache.put(current.id, stored)
+            stored = self._settle(Wish(account_id=account.id, needed_until=needed_until), current)
+            self.cache.put(account.id, stored)
             return stored.tokens.access_token
 
     def may_force(self, account: Account) -> bool:
@@ -104,8 +98,9 @@ class Lifecycle:
             if account is None or not self.may_force(account):
                 return False
             self.cache.drop(account_id)
+            wish = Wish(account_id=account_id, needed_until=0, refused_version=account.token.version)
             try:
-                stored = self.refresh(account_id, needed_until=0, refused_version=account.token.version)
+                stored = self._settle(wish, account)
             except TokenError:
                 # What it means for the account is recorded; the message is deferred and finds it there.
                 return False
@@ -117,178 +112,83 @@ class Lifecycle:
 
         With `refused_version` the stored set counts as stale while it still is that version.
         """
-        give_up = self.clock() + _WAIT_FOR_OTHERS
+        wish = Wish(account_id=account_id, needed_until=needed_until, refused_version=refused_version)
+        return self._settle(wish, self.accounts.get(account_id))
+
+    def rotate(self, account: Account) -> StoredToken:
+        """Refresh now because an operator asks, who may have mended something: a back-off does not count this once."""
+        wish = Wish(account_id=account.id, needed_until=account.token.expires_at + 1, at_once=True)
+        return self._settle(wish, self.accounts.get(account.id))
+
+    def scope_drift(
+        self, account: Account, registration: Registration | None
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Compare the granted scopes with the wanted ones: give those that are missing and those that are too many."""
+        if not (account.scopes_wanted and account.scopes_granted):
+            return (), ()
+        return self._definition(registration).scope_drift(account.scopes_wanted, " ".join(account.scopes_granted))
+
+    def wake(self, registration: str) -> int:
+        """Let every mailbox of a registration that backs off be tried again at once, for the registration was mended.
+
+        Reads all accounts; gives how many were woken.
+        """
+        woken, cursor = 0, ""
         while True:
-            account = self._sendable(account_id)
-            state = account.token
-            stored = self._read(account)
-            now = self.clock()
-            settled = stored.version == state.version
-            if settled and refused_version != state.version and stored.tokens.lives_until(needed_until):
-                return stored
-            if state.backoff_until > now:
-                return self._make_do(
-                    stored, state.backoff_until, refused_version, f"The last refresh of {account.address} failed."
-                )
-            if now > give_up:
-                retry_at = max(state.lease_until, now + _OVERTAKEN_PAUSE)
-                return self._make_do(stored, retry_at, refused_version, "Another process is refreshing this token.")
-            if state.lease_until <= now:
-                leased = self.lease.take(account, stored, forced=refused_version is not None)
-                if leased is not None:
+            page, cursor = self.accounts.listing(limit=100, cursor=cursor)
+            for account in page:
+                if account.provider == registration and account.token.backoff_until > self.clock():
+                    with suppress(LeaseLost):
+                        self.lease.wake(account)
+                        woken += 1
+            if not cursor:
+                return woken
+
+    # --- one at a time ----------------------------------------------------------------------------------------------
+
+    def _settle(self, wish: Wish, account: Account | None) -> StoredToken:
+        """Find the token, wait for whoever fetches it, or fetch it.
+
+        Everybody who waits reads the account now and then; the secret only when the account says that it has changed.
+        """
+        give_up = self.clock() + _WAIT_FOR_OTHERS
+        looks = growing(_FIRST_LOOK, _LONGEST_LOOK, self.random_bytes)
+        stored: StoredToken | None = None
+        seen = ""
+        while True:
+            account = self._sendable(account)
+            state, now = account.token, self.clock()
+            held, backs_off = state.lease_until > now, state.backoff_until > now and not wish.at_once
+            if wish.promised_by(account) or not held or backs_off or now > give_up:
+                if stored is None or seen != state.version:
+                    stored, seen = read(self.vault, account), state.version
+                if wish.met_by(stored, account):
+                    return stored
+                if backs_off:
+                    why = f"The last refresh of {account.address} failed."
+                    return self._refusals.make_do(stored, state.backoff_until, wish, why)
+                if now > give_up:
+                    retry_at = max(state.lease_until, now + OVERTAKEN_PAUSE)
+                    return self._refusals.make_do(stored, retry_at, wish, "Another process is refreshing this token.")
+                if not held:
                     # Whoever loses the lease looks at what stands now, as if he had waited.
                     with suppress(LeaseLost):
-                        return self._refresh_leased(leased, needed_until, refused_version)
-            self.sleep(_POLL)
+                        if (settled := self._try(wish, account, stored)) is not None:
+                            return settled
+            self.sleep(min(next(looks), max(state.lease_until - now, _SHORTEST_LOOK)))
+            account = self.accounts.get(wish.account_id)
 
-    # --- under the lease --------------------------------------------------------------------------------------------
-
-    def _refresh_leased(self, account: Account, needed_until: float, refused_version: str | None) -> StoredToken:
-        """Re-read under the lease; adopt what a crashed holder stored, or make one token call and store its answer."""
-        stored = self._read(account)
-        if stored.version not in {account.token.version, refused_version}:
-            adopted = self.lease.release(account, stored, previous=account.token.version)
-            self.trail.note("token.adopted", adopted.id, "adopted", version=stored.version)
-            if stored.tokens.lives_until(needed_until):
-                return stored
-            return self.refresh(account.id, needed_until=needed_until)
-        self.trail.note("token.refresh", account.id, "intended", token=account.token.refresh_hash)
-        self.trail.flush()
-        try:
-            registration = self._registration(account)
-            answer = self.client.renew(registration, stored.tokens, subject=account.address)
-        except GrantRefused as error:
-            return self._refused(account, stored, error, refused_version)
-        except ClientRefused as error:
-            self._back_off(account, _CLIENT_BACKOFF, error)
-            self.trail.note("registration.refused", account.provider, "refused", reason=error.code)
-            raise
-        except SecretMissing as error:
-            refusal = ClientRefused(error.detail)
-            self._back_off(account, _CLIENT_BACKOFF, refusal)
-            raise refusal from error
-        except TokenError as error:
-            return self._unanswered(account, stored, error, refused_version)
-        tokens = self._merge(stored.tokens, answer)
-        rotated = tokens.refresh_token != stored.tokens.refresh_token
-        try:
-            account = self.lease.hold(account)
-            if rotated or self.lease.may_write(account):
-                fresh = StoredToken(tokens, account.token.planned_version)
-                self._store(account.id, fresh)
-            else:
-                # The secret's write budget is spent. What it holds brings another access token at any time, so this
-                # one may live in this process alone.
-                fresh = StoredToken(tokens, stored.version)
-            account = self.lease.release(account, fresh, previous=stored.version)
-        except (LeaseLost, SecretMissing) as error:
-            return self._overtaken(account, registration, tokens, error)
-        self.trail.note(
-            "token.refreshed",
-            account.id,
-            "refreshed",
-            token=fingerprint(tokens.refresh_token, account.id),
-            rotated="true" if rotated else "false",
-            scope_missing=" ".join(sorted(set(stored.tokens.scope.split()) - set(tokens.scope.split()))),
-        )
-        return fresh
-
-    def _merge(self, old: TokenSet, answer: TokenAnswer) -> TokenSet:
-        """Join the answer to what we had: no refresh token means that the old one stays (RFC 6749 section 6)."""
-        now = self.clock()
-        return TokenSet(
-            access_token=answer.access_token,
-            refresh_token=answer.refresh_token or old.refresh_token,
-            expires_at=now + answer.expires_in,
-            obtained_at=now,
-            scope=answer.scope or old.scope,
-        )
-
-    def _store(self, account_id: str, fresh: StoredToken) -> None:
-        """Put the token set before anyone uses it, repeating the same put until the time budget ends."""
-        give_up = self.clock() + STORE_BUDGET
-        pause = _POLL
-        while True:
-            try:
-                self.vault.store(account_id, fresh.tokens, fresh.version)
-            except Unavailable:
-                if self.clock() + pause > give_up:
-                    raise
-                self.sleep(pause)
-                pause *= 2
-            else:
-                return
-
-    def due(self, tokens: TokenSet, write_allowance_at: float) -> float:
-        """Say when the schedule should refresh these tokens (epoch seconds)."""
-        return self.lease.due(tokens, write_allowance_at)
-
-    # --- refusals ---------------------------------------------------------------------------------------------------
-
-    def _refused(
-        self, account: Account, stored: StoredToken, error: GrantRefused, refused_version: str | None
-    ) -> StoredToken:
-        """Look for a newer token that somebody else stored meanwhile, before a grant is called dead."""
-        again = self.vault.read(account.id)
-        if again is not None and again.version != stored.version:
-            self.lease.release(account, again, previous=account.token.version)
-            return again
-        judgement = judge_refusal(error, first_time=account.token.failures == 0)
-        if not judgement.dead:
-            self._back_off(account, judgement.pause, error)
-            return self._make_do(stored, self.clock() + judgement.pause, refused_version, error.detail)
-        reason = "rotation_lost_or_revoked" if account.token.answer_lost_at else judgement.reason
-        self.lease.give_up(account, reason)
-        self.trail.note("token.rejected", account.id, "rejected", reason=reason, token=account.token.refresh_hash)
-        self.trail.flush()
-        self._tell("account.consent_required", account, reason)
-        raise GrantDead(error.detail, reason=reason) from error
-
-    def _unanswered(
-        self, account: Account, stored: StoredToken, error: TokenError, refused_version: str | None
-    ) -> StoredToken:
-        """Back off when the token endpoint gave nothing that can be used.
-
-        The old access token serves while it lives.
-        """
-        lost = isinstance(error, TokenAnswerLost)
-        wanted = error.retry_after if isinstance(error, TokenEndpointBusy) else None
-        ceiling = min(_BUSY_CAP, _BUSY_BACKOFF * 2 ** min(account.token.failures, 8))
-        jitter = int.from_bytes(self.random_bytes(2), "big") / 2**16
-        pause = max(_LOST_ANSWER_PAUSE if lost else ceiling * (0.5 + 0.5 * jitter), min(wanted or 0, 3600.0))
-        self._back_off(account, pause, error, lost=lost)
-        return self._make_do(stored, self.clock() + pause, refused_version, error.detail)
-
-    def _back_off(self, account: Account, pause: float, error: TokenError, *, lost: bool = False) -> None:
-        self.lease.back_off(account, pause, lost=lost)
-        self.trail.note(
-            "token.refresh_failed", account.id, "failed", reason=error.code, token=account.token.refresh_hash
-        )
-
-    def _overtaken(
-        self, account: Account, registration: Registration, tokens: TokenSet, error: LeaseLost | SecretMissing
-    ) -> StoredToken:
-        """Give up a token that may not be stored any more.
-
-        If the mailbox was shut off meanwhile, take it back at once.
-        """
-        current = self.accounts.get(account.id)
-        if current is None or current.state is AccountState.REVOKED:
-            try:
-                self.client.revoke(registration, token=tokens.refresh_token, hint="refresh_token")
-            except (TokenError, SecretMissing, Unavailable) as failure:
-                self.trail.note("token.revoke_failed", account.id, "failed", reason=failure.code)
-            else:
-                self.trail.note("token.revoked", account.id, "revoked", reason="refreshed_while_revoked")
-            msg = "The mailbox was revoked during the refresh."
-            raise GrantDead(msg, reason="revoked") from error
-        raise RefreshDeferred(error.detail, retry_at=self.clock() + _OVERTAKEN_PAUSE) from error
-
-    def _make_do(self, stored: StoredToken, retry_at: float, refused_version: str | None, why: str) -> StoredToken:
-        """Use the old access token while it lives, or say when to come again."""
-        if refused_version is None and stored.tokens.lives_until(self.clock() + 5):
-            return stored
-        raise RefreshDeferred(why, retry_at=retry_at)
+    def _try(self, wish: Wish, account: Account, stored: StoredToken) -> StoredToken | None:
+        """Take the lease and refresh under it; None if somebody else was faster."""
+        registration = self.registrations.get(account.provider)
+        budget = self._definition(registration).token_calls
+        calls = calls_within(account.token.calls, budget, self.clock())
+        if budget[0] and len(calls) >= budget[0]:
+            why = f"The provider gives no more than {budget[0]} tokens in {budget[1]:.0f} seconds."
+            return self._refusals.make_do(stored, calls[0] + budget[1], wish, why)
+        forced = wish.refused_version is not None
+        leased = self.lease.take(account, stored, forced=forced, budget=budget)
+        return self._renewal.renew(leased, registration, wish) if leased is not None else None
 
     # --- the account ------------------------------------------------------------------------------------------------
 
@@ -297,10 +197,11 @@ class Lifecycle:
         if account.state not in _WITH_GRANT:
             return None
         known = self.cache.get(account.id, account.token.version)
-        return known if known is not None and known.lives_until(needed_until) else None
+        if known is None or known.obtained_at < account.token.forced_at:
+            return None
+        return known if known.lives_until(needed_until) else None
 
-    def _sendable(self, account_id: str) -> Account:
-        account = self.accounts.get(account_id)
+    def _sendable(self, account: Account | None) -> Account:
         if account is None or account.state in {AccountState.REVOKED, AccountState.PENDING_CONSENT}:
             msg = "The mailbox has no grant."
             raise GrantDead(msg, reason="revoked")
@@ -309,23 +210,34 @@ class Lifecycle:
             raise GrantDead(msg, reason=account.reason)
         return account
 
-    def _read(self, account: Account) -> StoredToken:
-        stored = self.vault.read(account.id)
-        if stored is None:
-            msg = f"{account.address} has no token in the vault; connect it again."
-            raise GrantDead(msg, reason="secret_missing")
-        return stored
+    def _definition(self, registration: Registration | None) -> Definition:
+        return self.definitions(registration.kind if registration is not None else "")
 
-    def _registration(self, account: Account) -> Registration:
-        registration = self.registrations.get(account.provider)
-        if registration is None:
-            msg = f"The registration {account.provider} does not exist."
-            raise ClientRefused(msg)
-        return registration
+    @property
+    def _renewal(self) -> Renewal:
+        return Renewal(
+            lease=self.lease,
+            definitions=self.definitions,
+            vault=self.vault,
+            client=self.client,
+            refusals=self._refusals,
+            news=News(self.events, self.trail),
+            trail=self.trail,
+            clock=self.clock,
+            sleep=self.sleep,
+            refreshed=self.refreshed,
+        )
 
-    def _tell(self, what: str, account: Account, reason: str) -> None:
-        """Publish an event; the audit log has it already, so a bus that is down changes nothing."""
-        try:
-            self.events.publish(what, {"account": account.id, "address": account.address, "reason": reason})
-        except Unavailable as error:
-            self.trail.note("event.unpublished", account.id, "failed", reason=error.code)
+    @property
+    def _refusals(self) -> Refusals:
+        return Refusals(
+            accounts=self.accounts,
+            lease=self.lease,
+            definitions=self.definitions,
+            vault=self.vault,
+            client=self.client,
+            news=News(self.events, self.trail),
+            trail=self.trail,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+        )

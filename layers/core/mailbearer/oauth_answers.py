@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from mailbearer.diagnosis import Answer, diagnose
 from mailbearer.errors import (
     AuthorizationPending,
     ClientRefused,
@@ -32,6 +31,8 @@ from mailbearer.registration import Discovery, Endpoints
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from mailbearer.diagnosis.refusal import Refusal
+
 DEFAULT_EXPIRY = 300.0
 """Assumed life of an access token, in seconds, when the server says none or an impossible one."""
 
@@ -46,12 +47,8 @@ _NOT_THERE = frozenset({404, 405, 410})
 
 # RFC 6749 appendix A: tokens are printable ASCII. A blank or a line break in one would be a header of its own.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-# Microsoft leaves error_codes out at times; the number then stands at a fixed place before the prose.
-_AADSTS = re.compile(r"AADSTS(\d{5,8})\b")
 _OPAQUE = re.compile(r"[A-Za-z0-9_~+=.%-]{24,}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_WORD = re.compile(r"[a-z_]{1,64}")
-_SUBTYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +68,7 @@ class Reply:
 def token_answer(reply: Reply, *, with_claims: bool) -> TokenAnswer:
     """Check a token answer (RFC 6749 section 5.1) before anything of it is used. Raises the `TokenError` family.
 
-    `with_claims` decodes the id token too; a broken one is refused then.
+    `with_claims` refuses a broken id token; without it such a one is left unread.
     """
     answer = _answer(reply)
     access_token = answer.get("access_token")
@@ -84,13 +81,12 @@ def token_answer(reply: Reply, *, with_claims: bool) -> TokenAnswer:
     refresh_token = answer.get("refresh_token") or ""
     if not isinstance(refresh_token, str) or (refresh_token and not _TOKEN.fullmatch(refresh_token)):
         raise TokenAnswerInvalid("The token answer holds an unusable refresh_token.")
-    id_token = answer.get("id_token") if with_claims else None
     return TokenAnswer(
         access_token=access_token,
         expires_in=_expiry(answer.get("expires_in")),
         refresh_token=refresh_token,
         scope=_scope(answer.get("scope")),
-        claims=id_token_claims(id_token) if id_token else None,
+        claims=_claims(answer.get("id_token"), refuse_broken=with_claims),
         grant_ends_in=_grant_life(answer),
     )
 
@@ -100,14 +96,15 @@ def device_authorization(reply: Reply) -> DeviceAuthorization:
     answer = _answer(reply)
     # Google and old Microsoft endpoints say verification_url.
     uri = _text(answer, "verification_uri") or _text(answer, "verification_url")
+    complete = _text(answer, "verification_uri_complete")
     device_code, user_code = _text(answer, "device_code"), _text(answer, "user_code")
-    if not (device_code and user_code and uri.startswith(("https://", "http://"))):
+    if not (device_code and user_code and _safe_page(uri)):
         raise TokenAnswerInvalid("The device authorization answer lacks device_code, user_code or verification_uri.")
     return DeviceAuthorization(
         device_code=device_code,
         user_code=user_code,
         verification_uri=uri,
-        verification_uri_complete=_text(answer, "verification_uri_complete"),
+        verification_uri_complete=complete if _safe_page(complete) else "",
         expires_in=_expiry(answer.get("expires_in")),
         interval=min(_seconds(answer.get("interval")) or _POLL_EVERY, 60.0),
     )
@@ -156,7 +153,9 @@ def revocation(reply: Reply) -> bool:
     body = _json(reply.body)
     if _OK <= reply.status < _REDIRECT and not (body or {}).get("error"):
         return True
-    word = _refusal(body or {}).word
+    from mailbearer.diagnosis.refusal import read_refusal  # noqa: PLC0415 - a yes needs none of it
+
+    word = read_refusal(body or {}).word
     if reply.status < _SERVER and word in {"invalid_token", "invalid_grant"}:
         return True
     if reply.status < _SERVER and word == "unsupported_token_type":
@@ -188,6 +187,7 @@ def discovery(status: int, body: bytes, issuer: str) -> Discovery | None:
             revoke_url=_text(document, "revocation_endpoint"),
             userinfo_url=_text(document, "userinfo_endpoint"),
             introspection_url=_text(document, "introspection_endpoint"),
+            device_authorization_url=_text(document, "device_authorization_endpoint"),
             issuer=issuer,
         ),
         # The default of both specifications where the document says nothing.
@@ -196,12 +196,23 @@ def discovery(status: int, body: bytes, issuer: str) -> Discovery | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    word: str
-    codes: tuple[int, ...]
-    subtype: str
-    description: str
+def _claims(id_token: object, *, refuse_broken: bool) -> Mapping[str, object] | None:
+    try:
+        return id_token_claims(id_token) if id_token else None
+    except TokenAnswerInvalid:
+        if refuse_broken:
+            raise
+        return None
+
+
+def _safe_page(url: str) -> bool:
+    """Tell whether a person may be sent to a page: over TLS, or on this very machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and host in {"127.0.0.1", "localhost", "::1"})
 
 
 def _answer(reply: Reply) -> dict[str, Any]:
@@ -213,26 +224,34 @@ def _answer(reply: Reply) -> dict[str, Any]:
 
 
 def _error(reply: Reply, body: dict[str, Any] | None) -> TokenError:
-    refusal = _refusal(body or {})
-    detail = _scrubbed(f"{refusal.word or 'no error code'} (HTTP {reply.status})", refusal, reply.secrets)
+    from mailbearer.diagnosis.refusal import read_refusal  # noqa: PLC0415 - an answer that brings a token needs none of it
+
+    refusal = read_refusal(body or {})
+    detail = _scrubbed(f"{refusal.word or 'no error code'} (HTTP {reply.status})", refusal.description, reply.secrets)
+    raw = _struck(refusal.raw, reply.secrets)
     if reply.status in {_TIMEOUT, _TOO_MANY} or reply.status >= _SERVER:
-        return TokenEndpointBusy(detail, retry_after=_retry_after(reply))
-    return _refused(reply, refusal, detail) if body is not None else _unreadable(reply)
+        finding = "provider_throttles" if reply.status == _TOO_MANY else "provider_busy"
+        return TokenEndpointBusy(detail, retry_after=_retry_after(reply), finding=finding, raw=raw)
+    return _refused(reply, refusal, detail, raw) if body is not None else _unreadable(reply)
 
 
-def _refused(reply: Reply, refusal: _Refusal, detail: str) -> TokenError:
+def _refused(reply: Reply, refusal: Refusal, detail: str, raw: str) -> TokenError:
     if refusal.word in {"authorization_pending", "slow_down"}:
         return AuthorizationPending(detail, slow_down=refusal.word == "slow_down")
-    match diagnose(refusal.word, error_codes=refusal.codes, subtype=refusal.subtype).answer:
+    from mailbearer.diagnosis import Answer, diagnose  # noqa: PLC0415 - as above
+    from mailbearer.diagnosis.tokens import by_refusal  # noqa: PLC0415 - as above
+
+    finding = by_refusal(refusal).code
+    match diagnose(refusal.word, error_codes=refusal.numbers, subtype=refusal.subtype).answer:
         case Answer.BUSY:
-            return TokenEndpointBusy(detail, retry_after=_retry_after(reply))
+            return TokenEndpointBusy(detail, retry_after=_retry_after(reply), finding=finding, raw=raw)
         case Answer.GRANT:
             subtype = refusal.subtype or ("" if refusal.word == "invalid_grant" else refusal.word)
-            return GrantRefused(detail, error_codes=refusal.codes, subtype=subtype)
+            return GrantRefused(detail, error_codes=refusal.numbers, subtype=subtype, finding=finding, raw=raw)
         case Answer.CLIENT:
-            return ClientRefused(detail)
-        case Answer.OTHER:
-            return TokenError(detail)
+            return ClientRefused(detail, finding=finding, raw=raw)
+        case _:
+            return TokenError(detail, finding=finding, raw=raw)
 
 
 def _unreadable(reply: Reply) -> TokenError:
@@ -248,33 +267,18 @@ def _unreadable(reply: Reply) -> TokenError:
     return TokenEndpointBusy(f"Something other than the endpoint answered ({status}).", retry_after=_retry_after(reply))
 
 
-def _refusal(body: dict[str, Any]) -> _Refusal:
-    error = body.get("error")
-    if isinstance(error, dict):
-        error = error.get("status")
-    description = _text(body, "error_description")
-    if not error and _WORD.fullmatch(description):
-        error = description
-    codes = body.get("error_codes")
-    numbers = tuple(code for code in codes if isinstance(code, int)) if isinstance(codes, list) else ()
-    named = _AADSTS.match(description)
-    subtype = _text(body, "error_subtype") or _text(body, "suberror")
-    return _Refusal(
-        word=error.strip().lower()[:64] if isinstance(error, str) else "",
-        codes=numbers or ((int(named[1]),) if named else ()),
-        subtype=subtype if _SUBTYPE.fullmatch(subtype) else "",
-        description=description,
-    )
+def _scrubbed(lead: str, said: str, secrets: Iterable[str]) -> str:
+    """Write what a provider said without what was sent (plain or encoded) and without any long opaque run."""
+    text = _struck(": ".join(filter(None, (lead, said))), secrets)
+    text = _OPAQUE.sub(lambda run: run[0] if _UUID.fullmatch(run[0]) else "[…]", text)
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[: len(lead) + _DESCRIPTION]
 
 
-def _scrubbed(lead: str, refusal: _Refusal, secrets: Iterable[str]) -> str:
-    """Write a refusal without what was sent (plain or encoded) and without any long opaque run."""
-    text = f"{lead}: {refusal.description}" if refusal.description else lead
+def _struck(text: str, secrets: Iterable[str]) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode()):
             text = text.replace(form, "[…]")
-    text = _OPAQUE.sub(lambda run: run[0] if _UUID.fullmatch(run[0]) else "[…]", text)
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[: len(lead) + _DESCRIPTION]
+    return text
 
 
 def _expiry(value: object) -> float:

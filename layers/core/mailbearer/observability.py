@@ -93,3 +93,10 @@ def count(**counts: int) -> None:
     for name, value in present.items():
         metrics().add_metric(name=name, unit=MetricUnit.Count, value=value)
     metrics().flush_metrics()
+
+
+def level(**levels: int) -> None:
+    """Write numbers of which the least or the last counts, not the sum, as one EMF document; 0 is one of them."""
+    for name, value in levels.items():
+        metrics().add_metric(name=name, unit=MetricUnit.NoUnit, value=value)
+    metrics().flush_metrics()

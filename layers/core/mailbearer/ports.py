@@ -8,7 +8,7 @@ kept exactly, but for `created_at` of messages (whole milliseconds) and every `e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mailbearer.account import Account, Consent
     from mailbearer.audit import AuditEvent
     from mailbearer.caller import ApiKey
-    from mailbearer.credential import Credential
+    from mailbearer.credential import Credential, CredentialSet
     from mailbearer.errors import Fault
     from mailbearer.message import Address, Message, MessageRecord, Outcome, Outgoing
     from mailbearer.registration import Registration
@@ -35,6 +35,14 @@ class Page:
 
     ids: tuple[str, ...]
     cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Due:
+    """An account with work for the schedule since `at` (epoch seconds)."""
+
+    at: float
+    account_id: str
 
 
 class MessageStore(Protocol):
@@ -85,8 +93,8 @@ class AccountStore(Protocol):
     def listing(self, *, limit: int, cursor: str) -> tuple[list[Account], str]:
         """List accounts; the second value continues the list, empty at its end."""
 
-    def due(self, now: float, *, limit: int) -> list[str]:
-        """Give the ids of up to `limit` accounts whose `due_at` has come, the longest overdue first.
+    def due(self, now: float) -> Iterator[Due]:
+        """Give the accounts whose `due_at` has come, the longest overdue first; each once, read as they are asked for.
 
         Only active and paused accounts are ever due, and those whose revocation is pending.
         """
@@ -101,8 +109,11 @@ class ConsentStore(Protocol):
     def get(self, state_hash: str) -> Consent | None:
         """Read a consent without consuming it."""
 
+    def replace(self, new: Consent, *, expected: Consent) -> Consent | None:
+        """Write `new` if the consent still is as `expected` and nobody took it; give the one that stands, if any."""
+
     def take(self, state_hash: str) -> Consent | None:
-        """Consume a consent: exactly one of many callers gets it."""
+        """Consume a consent: exactly one of many callers gets it, also if an answer is lost and the call repeated."""
 
 
 class RegistrationStore(Protocol):
@@ -166,6 +177,87 @@ class CredentialVault(Protocol):
         Raises `Conflict` if the registration has others.
         """
 
+    def stored(self, registration: str) -> CredentialSet:
+        """Read all that the secret holds, with its version. Raises `SecretMissing`."""
+
+    def replace(self, registration: str, new: CredentialSet, *, expected: CredentialSet) -> CredentialSet:
+        """Make `new` current if the secret still stands as `expected` was read; give what stands there afterwards.
+
+        Raises `SecretMissing`.
+        """
+
+    def schedule(self, registration: str, *, function: str, every: float, at_once: bool) -> None:
+        """Let Secrets Manager rotate: by calling `function` (an ARN), `every` so many seconds, and `at_once` too.
+
+        Raises `Conflict` if a rotation is under way.
+        """
+
+    def stages(self, registration: str, token: str) -> RotationStages:
+        """Tell how far Secrets Manager is with the rotation `token`. Raises `SecretMissing`."""
+
+    def pending(self, registration: str, token: str) -> CredentialSet | None:
+        """Read what a rotation has put forward, None if nothing yet."""
+
+    def propose(self, registration: str, token: str, new: CredentialSet) -> CredentialSet:
+        """Put a set forward as the outcome of a rotation; give the one that stands there, perhaps another's.
+
+        The same call again changes nothing.
+        """
+
+    def promote(self, registration: str, token: str, *, expected: CredentialSet) -> None:
+        """Make what the rotation put forward current; safe to repeat.
+
+        Raises `Conflict` if the secret no longer stands as `expected` was read.
+        """
+
+    def settle(self, registration: str, token: str) -> None:
+        """Take the rotation's mark off, which ends it; safe to repeat."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationStages:
+    """Where Secrets Manager stands with one rotation: what its version is marked as.
+
+    `every` is the time between rotations in seconds, 0 if none is set.
+    """
+
+    enabled: bool
+    current: bool
+    pending: bool
+    every: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedCredential:
+    """A credential as the provider lists it; `thumbprint` is that of a certificate (SHA-1, small hex digits).
+
+    Times are in epoch seconds, 0 if the provider does not say.
+    """
+
+    id: str
+    label: str = ""
+    hint: str = ""
+    thumbprint: str = ""
+    created_at: float = 0
+    expires_at: float = 0
+
+
+class CredentialMinter(Protocol):
+    """The provider's own way to make and remove client secrets of a registration.
+
+    Every call raises `RotationRefused` if the provider does not let the registration do that, `Unavailable` if it
+    cannot answer now (then the call may have had its effect), and the `TokenError` family.
+    """
+
+    def listing(self, registration: Registration) -> tuple[ListedCredential, ...]:
+        """List the credentials that the provider knows."""
+
+    def mint(self, registration: Registration, *, label: str, expires_at: float) -> Credential:
+        """Make a client secret; the provider shows it this once."""
+
+    def remove(self, registration: Registration, credential_id: str) -> None:
+        """Remove a client secret; no error if there is none of this id."""
+
 
 class MessageQueue(Protocol):
     """The one queue behind both front doors, and its dead-letter queue."""
@@ -177,6 +269,20 @@ class MessageQueue(Protocol):
         """Keep a body that can never be sent on the dead-letter queue, with its problem document.
 
         Raises `Unavailable`.
+        """
+
+
+class RotationQueue(Protocol):
+    """Where the schedule puts the accounts that are more than one run should take."""
+
+    most: int
+    """How many accounts one call takes."""
+
+    def put(self, due: Sequence[Due]) -> None:
+        """Queue accounts, each by itself.
+
+        The same account with the same time is queued once in five minutes. Raises `Unavailable`: then some may be
+        queued all the same.
         """
 
 
@@ -224,8 +330,8 @@ class EventBus(Protocol):
 class TokenAnswer:
     """A checked token answer: `expires_in` in seconds, `refresh_token` empty if none came, `scope` None if unsaid.
 
-    `claims` are those of the id token, if one came. `grant_ends_in` (seconds) is there if the provider says that it
-    will end the grant, as Google does for an app in Testing.
+    `claims` are those of the id token, if one came (and, with a refresh, could be read). `grant_ends_in` (seconds) is
+    there if the provider says that it will end the grant, as Google does for an app in Testing.
     """
 
     access_token: str = field(repr=False)
@@ -320,6 +426,31 @@ class AuthorizationServer(Protocol):
     def userinfo(self, registration: Registration, access_token: str) -> Mapping[str, object] | None:
         """Ask whose token it is; None if the provider has no endpoint for it. Raises the `TokenError` family."""
 
+    def visit(self, registration: Registration, url: str) -> WebPage:
+        """Look at a page of the server as a browser would first see it. Raises the `TokenError` family."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """Whether the mail side answers over verified TLS; `offers` are an SMTP server's keywords, `AUTH` with its values.
+
+    `code` and `detail` say what went wrong, as those of an `Outcome` do.
+    """
+
+    reached: bool
+    code: str = ""
+    detail: str = ""
+    offers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebPage:
+    """What a URL answered to a GET: nothing of it is followed or run."""
+
+    status: int
+    location: str = ""
+    text: str = field(default="", repr=False)
+
 
 class Transport(Protocol):
     """One way of carrying mail. An instance may be used by several threads."""
@@ -341,6 +472,9 @@ class Transport(Protocol):
 
     def verify(self, *, account: Account, registration: Registration, access_token: str) -> bool | None:
         """Prove that the token opens this very mailbox, sending nothing; None if this transport cannot tell."""
+
+    def greet(self, registration: Registration) -> Greeting:
+        """Look whether the mail side answers, with no token and no mail."""
 
     def close(self) -> None:
         """Let go of kept connections."""

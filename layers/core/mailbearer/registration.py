@@ -61,9 +61,10 @@ class SmtpServer:
 class Registration:
     """Everything about a registration that is no secret; `name` is the operator's word for it.
 
-    `cloud` names the provider's national cloud or data centre, empty for its usual one. `warned` holds the warnings
-    that were given of credentials about to expire, each `<credential id>:<days>`; `checked_at` (epoch seconds) is when
-    the schedule last looked. `revision` grows by one with every change.
+    `cloud` names the provider's national cloud or data centre, empty for its usual one; `tenant` is the customer's
+    directory there, where the provider has such. `warned` holds the warnings that were given of credentials about to
+    expire, each `<credential id>:<days>`; `checked_at` (epoch seconds) is when the schedule last looked. `revision`
+    grows by one with every change.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Registration:
     token_auth_method: str = "client_secret_basic"  # noqa: S105 - RFC 6749's name of a method
     created_at: float = 0
     cloud: str = ""
+    tenant: str = ""
     warned: tuple[str, ...] = ()
     checked_at: float = 0
     revision: int = 0

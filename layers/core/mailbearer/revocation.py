@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mailbearer.account import Account, AccountState
 from mailbearer.errors import Conflict, SecretMissing, TokenError, Unavailable
 from mailbearer.ids import new_id
+from mailbearer.news import News
 
 if TYPE_CHECKING:
     from mailbearer.client import Client
@@ -87,7 +88,7 @@ class Revocation:
         with suppress(Unavailable):
             self.trail.flush()
         done = self._finish(self._disable(account, reason), actor=actor)
-        self._publish("account.revoked", done.account, reason)
+        News(self.events, self.trail).publish("account.revoked", done.account, reason=reason)
         return done
 
     def finish(self, account: Account, *, actor: str = "") -> Revoked:
@@ -112,7 +113,7 @@ class Revocation:
         self.trail.note("account.revoked", account.id, outcome, actor=actor, reason=account.reason)
         if given_up:
             manual_step = _BY_HAND
-            self._publish("account.revocation_unconfirmed", account, manual_step)
+            News(self.events, self.trail).publish("account.revocation_unconfirmed", account, reason=manual_step)
         lives = float(now + LONGEST_IN_FLIGHT)
         if telling in {Telling.NO_ENDPOINT, Telling.UNREACHED}:
             lives = max(lives, account.token.expires_at)
@@ -191,6 +192,7 @@ class Revocation:
                     due_at=retry_at,
                     version="" if done else account.token.version,
                 ),
+                # Those that the provider has ended count no longer against how many it keeps.
                 grants=() if done and telling is Telling.TOLD else account.grants,
             )
             stored = self.accounts.replace(settled, expected=account)
@@ -198,9 +200,3 @@ class Revocation:
                 return stored
             account = stored
         return account
-
-    def _publish(self, what: str, account: Account, reason: str) -> None:
-        try:
-            self.events.publish(what, {"account": account.id, "address": account.address, "reason": reason})
-        except Unavailable as error:
-            self.trail.note("event.unpublished", account.id, "failed", reason=error.code)

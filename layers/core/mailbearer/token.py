@@ -29,9 +29,10 @@ class TokenSet:
 class TokenState:
     """The public side of a mailbox's token: lease, version and deadlines, never a token.
 
-    Times are epoch seconds, 0 = none. `grant_ends_at` is when the provider ends the grant whatever we do. `calls` holds
-    when the token endpoint was last asked, where the provider counts that. `failure` is the diagnosis' code for the
-    last refusal, `failure_raw` the provider's own.
+    Times are epoch seconds, 0 = none. `grant_ends_at` is when the provider ends the grant as things stand; `ending` is
+    the diagnosis' code for why, if no refresh puts that off. `calls` holds when the token endpoint was last asked,
+    where the provider counts that. `failure` is the diagnosis' code for the last refusal, `failure_raw` the provider's
+    own, `doubted_at` when the grant was first refused in a way that is known to heal.
 
     `fence` grows with every lease and every shutting off, so whoever holds an older number can no longer store
     anything.
@@ -52,9 +53,11 @@ class TokenState:
     answer_lost_at: float = 0
     write_allowance_at: float = 0
     grant_ends_at: float = 0
+    ending: str = ""
     calls: tuple[float, ...] = ()
     failure: str = ""
     failure_raw: str = ""
+    doubted_at: float = 0
 
     def lives(self, moment: float) -> bool:
         """Tell whether the stored access token is still good at `moment`."""

@@ -22,6 +22,7 @@ from mailbearer.aws.keys import DynamoDBKeyStore
 from mailbearer.aws.messages import DynamoDBMessageStore
 from mailbearer.aws.queue import SQSMessageQueue
 from mailbearer.aws.registrations import DynamoDBRegistrationStore
+from mailbearer.aws.rotation_queue import SQSRotationQueue
 from mailbearer.aws.tokens import SecretsManagerTokenVault
 from mailbearer.trail import BufferedTrail
 
@@ -31,17 +32,28 @@ if TYPE_CHECKING:
     from mailbearer.client import Client
     from mailbearer.config import Settings
     from mailbearer.consent import ConsentFlow
+    from mailbearer.credential_edits import CredentialEdits
+    from mailbearer.credential_rotation import CredentialRotation
+    from mailbearer.credential_tending import CredentialTending
+    from mailbearer.credential_watch import CredentialWatch, Watched
     from mailbearer.definition import Definition
     from mailbearer.delivery import Delivery
+    from mailbearer.device import DeviceFlow
     from mailbearer.directory import Directory
     from mailbearer.egress import Egress
+    from mailbearer.granting import Granting
+    from mailbearer.identity import Identity
+    from mailbearer.importing import Import
     from mailbearer.lifecycle import Lifecycle
-    from mailbearer.ports import AuthorizationServer, Clock, RandomBytes, Transport
+    from mailbearer.ports import AuthorizationServer, Clock, CredentialMinter, RandomBytes, Transport
     from mailbearer.probing import Prober
     from mailbearer.resubmission import Resubmission
     from mailbearer.revocation import Revocation
     from mailbearer.rotation import Rotation
     from mailbearer.submission import Submission
+    from mailbearer.tickets import Tickets
+    from mailbearer.unattended import UnattendedFlow
+    from mailbearer.upkeep import Upkeep
 
 # Imports inside the factories are there because a function pays only for what it uses: authlib alone costs as much as
 # all the rest together, and a worker whose tokens are fresh never needs it.
@@ -51,6 +63,15 @@ def _definition_of(kind: str) -> Definition:
     from mailbearer.providers import definition_of
 
     return definition_of(kind)
+
+
+def _tell_watched(watched: Watched) -> None:
+    from mailbearer.observability import level, logger
+
+    if watched.days_left is not None:
+        level(credential_days_left=watched.days_left)
+    if watched.problems:
+        logger().warning("credentials not looked at", extra={"problems": watched.problems})
 
 
 class Wiring:
@@ -121,6 +142,11 @@ class Wiring:
     def queue(self) -> SQSMessageQueue:
         """Give the message queue."""
         return SQSMessageQueue(self.clients.sqs, self.settings.queue_url, self.settings.dead_letter_queue_url)
+
+    @cached_property
+    def rotation_queue(self) -> SQSRotationQueue:
+        """Give the queue of accounts that are due."""
+        return SQSRotationQueue(self.clients.sqs, self.settings.rotation_queue_url)
 
     @cached_property
     def content(self) -> S3ContentStore:
@@ -227,6 +253,65 @@ class Wiring:
         )
 
     @cached_property
+    def credential_edits(self) -> CredentialEdits:
+        """Give the changing of registrations' credentials."""
+        from mailbearer.credential_edits import CredentialEdits
+
+        return CredentialEdits(credentials=self.credentials, trail=self.trail)
+
+    def minter(self, kind: str) -> CredentialMinter | None:
+        """Give a kind's way to make client secrets, None if it has none."""
+        if kind != "microsoft":
+            return None
+        from mailbearer.minters.entra import EntraMinter
+
+        return EntraMinter(self.egress, _definition_of, self.client.own_token)
+
+    @cached_property
+    def credential_rotation(self) -> CredentialRotation:
+        """Give the rotation of registrations' client secrets."""
+        from mailbearer.credential_rotation import CredentialRotation
+
+        return CredentialRotation(
+            registrations=self.registrations,
+            credentials=self.credentials,
+            client=self.client,
+            minter=self.minter,
+            trail=self.trail,
+            clock=self.clock,
+            sleep=self._sleep,
+        )
+
+    @cached_property
+    def credential_tending(self) -> CredentialTending:
+        """Give what a rotation leaves to be done later."""
+        from mailbearer.credential_tending import CredentialTending
+
+        return CredentialTending(
+            registrations=self.registrations,
+            credentials=self.credentials,
+            client=self.client,
+            edits=self.credential_edits,
+            minter=self.minter,
+            trail=self.trail,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def credential_watch(self) -> CredentialWatch:
+        """Give the warnings of credentials that are about to expire."""
+        from mailbearer.credential_watch import CredentialWatch
+
+        return CredentialWatch(
+            registrations=self.registrations,
+            credentials=self.credentials,
+            events=self.events,
+            trail=self.trail,
+            clock=self.clock,
+            tell=_tell_watched,
+        )
+
+    @cached_property
     def client(self) -> Client:
         """Give our side of every registration."""
         from mailbearer.client import Client
@@ -243,6 +328,7 @@ class Wiring:
             accounts=self.accounts,
             lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
             registrations=self.registrations,
+            definitions=_definition_of,
             vault=self.vault,
             client=self.client,
             events=self.events,
@@ -300,11 +386,14 @@ class Wiring:
         return Prober(
             accounts=self.accounts,
             registrations=self.registrations,
+            definitions=_definition_of,
             lifecycle=self.lifecycle,
             client=self.client,
             transport=self.transport,
+            events=self.events,
             trail=self.trail,
             clock=self.clock,
+            random_bytes=self.random_bytes,
         )
 
     @cached_property
@@ -314,33 +403,119 @@ class Wiring:
 
         return Rotation(
             accounts=self.accounts,
-            lifecycle=self.lifecycle,
-            revocation=self.revocation,
+            queue=self.rotation_queue,
+            upkeep=self.upkeep,
             log=self.audit_log,
             spool=self.audit_spool,
+            trail=self.trail,
+            clock=self.clock,
+            watch=self.credential_watch.run,
+        )
+
+    @cached_property
+    def upkeep(self) -> Upkeep:
+        """Give what the schedule does for one account."""
+        from mailbearer.upkeep import Upkeep
+
+        return Upkeep(
+            accounts=self.accounts,
+            lifecycle=self.lifecycle,
+            prober=self.prober,
+            revocation=self.revocation,
+            trail=self.trail,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+        )
+
+    @cached_property
+    def tickets(self) -> Tickets:
+        """Give the links of consents under way."""
+        from mailbearer.tickets import Tickets
+
+        return Tickets(
+            accounts=self.accounts,
+            registrations=self.registrations,
+            consents=self.consents,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+            api_url=self.settings.api_url,
+        )
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Give the pinning of tokens to mailboxes."""
+        from mailbearer.identity import Identity
+
+        return Identity(client=self.client, definitions=_definition_of, transport=self.transport, clock=self.clock)
+
+    @cached_property
+    def granting(self) -> Granting:
+        """Give what every way of connecting a mailbox shares."""
+        from mailbearer.granting import Granting
+        from mailbearer.lease import Lease
+
+        return Granting(
+            accounts=self.accounts,
+            registrations=self.registrations,
+            vault=self.vault,
+            client=self.client,
+            definitions=_definition_of,
+            identity=self.identity,
+            lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
+            events=self.events,
             trail=self.trail,
             clock=self.clock,
         )
 
     @cached_property
     def consent(self) -> ConsentFlow:
-        """Give the connecting of mailboxes."""
+        """Give the connecting of a mailbox with a browser."""
         from mailbearer.consent import ConsentFlow
 
         return ConsentFlow(
-            accounts=self.accounts,
-            registrations=self.registrations,
+            tickets=self.tickets,
             consents=self.consents,
-            vault=self.vault,
+            granting=self.granting,
             client=self.client,
-            transport=self.transport,
-            lifecycle=self.lifecycle,
-            events=self.events,
+            definitions=_definition_of,
             trail=self.trail,
             clock=self.clock,
-            random_bytes=self.random_bytes,
             api_url=self.settings.api_url,
+        )
+
+    @cached_property
+    def device(self) -> DeviceFlow:
+        """Give the connecting of a mailbox by a device code."""
+        from mailbearer.device import DeviceFlow
+
+        return DeviceFlow(
+            tickets=self.tickets,
+            consents=self.consents,
+            granting=self.granting,
+            client=self.client,
+            trail=self.trail,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def unattended(self) -> UnattendedFlow:
+        """Give the connecting of a mailbox that nobody consents for."""
+        from mailbearer.unattended import UnattendedFlow
+
+        return UnattendedFlow(client=self.client, identity=self.identity, granting=self.granting, trail=self.trail)
+
+    @cached_property
+    def importing(self) -> Import:
+        """Give the connecting of a mailbox by a refresh token that somebody has."""
+        from mailbearer.importing import Import
+
+        return Import(
+            tickets=self.tickets,
+            client=self.client,
             definitions=_definition_of,
+            granting=self.granting,
+            identity=self.identity,
+            trail=self.trail,
         )
 
     @cached_property

@@ -24,6 +24,7 @@ OUTPUTS = {
     "ContentBucketName": BUCKET,
     "AuditLogGroup": AUDIT_GROUP,
     "SecretsPrefix": "mailbearer/prod",
+    "CredentialRotatorArn": f"arn:aws:lambda:{REGION}:123456789012:function:mailbearer-prod-credential-rotator",
 }
 _NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 
@@ -41,6 +42,8 @@ class AwsEndpoint(ThreadingHTTPServer):
         self.stacks: dict[str, dict[str, str]] = {}
         self.denied: dict[str, str] = {}
         """The error code with which a service refuses everything."""
+        self.rotations: list[dict[str, Any]] = []
+        """What RotateSecret was asked for; moto would call the function."""
 
     @property
     def url(self) -> str:
@@ -59,6 +62,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if service == "cloudformation":
             self._describe_stacks(parse_qs(sent.decode()))
+            return
+        if self.headers.get("X-Amz-Target") == "secretsmanager.RotateSecret":
+            self.server.rotations.append(json.loads(sent))
+            self._answer(200, b"{}", "application/x-amz-json-1.1")
             return
         headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
         answer = requests.post(

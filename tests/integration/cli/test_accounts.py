@@ -146,3 +146,69 @@ def test_asks_before_revoking_on_a_terminal(
     result = local.on_a_terminal()("accounts", "revoke", ACTIVE["id"], *words, stdin=stdin)
     assert len(api.requests) == posts
     assert result.exit_code == (0 if posts else 1)
+
+
+# --- importing --------------------------------------------------------------------------------------------------------
+
+IMPORT = ("accounts", "import", "ANN@example.org", "--provider", "google")
+SCOPES = {"wanted": ["a"], "granted": ["b"], "missing": ["a"], "excessive": ["b"]}
+
+
+def test_an_unattended_mailbox_is_shown_connected_with_what_its_scopes_lack(local: Operator, api: ScriptedApi) -> None:
+    api.answer("POST", "/v1/accounts", 201, ACTIVE | {"scopes": SCOPES})
+    result = local(*ADD, "--wait")
+    assert "consent" not in result.stdout + result.stderr
+    assert "active" in result.stdout
+
+
+def test_imports_a_token_into_the_account_that_waits_for_it(local: Operator, api: ScriptedApi) -> None:
+    others = [
+        PENDING | {"id": "acc_other", "provider": "else"},
+        PENDING | {"id": "acc_old", "status": "revoked"},
+    ]
+    api.answer("GET", "/v1/accounts", 200, {"data": [*others, PENDING], "next_cursor": None})
+    api.answer("POST", f"/v1/accounts/{PENDING['id']}/import", 200, ACTIVE | {"scopes": SCOPES})
+    result = local(*IMPORT, "--refresh-token-stdin", stdin="1//token\n")
+    assert result.exit_code == 0, result.stderr
+    assert api.requests[-1].body == {"refresh_token": "1//token"}
+    assert "Not granted, though it is needed: a" in result.stdout
+    assert "Granted, though nobody asked: b" in result.stdout
+    assert "1//token" not in result.stdout + result.stderr
+
+
+def test_imports_into_an_account_that_was_revoked_if_there_is_no_other(local: Operator, api: ScriptedApi) -> None:
+    api.answer("GET", "/v1/accounts", 200, {"data": [PENDING | {"status": "revoked"}], "next_cursor": None})
+    api.answer("POST", f"/v1/accounts/{PENDING['id']}/import", 200, ACTIVE)
+    assert local.json(*IMPORT, "--refresh-token-stdin", stdin="1//token") == ACTIVE
+
+
+def test_imports_into_a_new_account_where_there_is_none(local: Operator, api: ScriptedApi) -> None:
+    api.answer("GET", "/v1/accounts", 200, {"data": [], "next_cursor": None})
+    api.answer("POST", "/v1/accounts", 201, PENDING)
+    api.answer("POST", f"/v1/accounts/{PENDING['id']}/import", 200, ACTIVE)
+    assert local.json(*IMPORT, "--refresh-token-stdin", stdin="1//token") == ACTIVE
+    assert api.requests[1].body == {"provider": "google", "address": "ANN@example.org"}
+
+
+def test_asks_for_the_token_on_a_terminal_and_does_not_show_it(local: Operator, api: ScriptedApi) -> None:
+    api.answer("GET", "/v1/accounts", 200, {"data": [PENDING], "next_cursor": None})
+    api.answer("POST", f"/v1/accounts/{PENDING['id']}/import", 200, ACTIVE)
+    result = local.on_a_terminal()(*IMPORT, stdin="1//token\n")
+    assert api.requests[-1].body == {"refresh_token": "1//token"}
+    assert "1//token" not in result.stdout + result.stderr
+
+
+def test_without_a_token_nothing_is_asked(local: Operator, api: ScriptedApi) -> None:
+    result = local(*IMPORT)
+    assert result.exit_code == 1
+    assert "--refresh-token-stdin" in result.stderr
+    assert api.requests == []
+
+
+def test_a_refused_token_says_why(local: Operator, api: ScriptedApi) -> None:
+    api.answer("GET", "/v1/accounts", 200, {"data": [PENDING], "next_cursor": None})
+    problem = {"code": "consent_refused", "title": "The mailbox was not connected", "detail": "Another mailbox."}
+    api.answer("POST", f"/v1/accounts/{PENDING['id']}/import", 403, problem)
+    result = local(*IMPORT, "--refresh-token-stdin", stdin="1//token")
+    assert result.exit_code == 1
+    assert "Another mailbox" in result.stderr

@@ -33,6 +33,11 @@ def secrets() -> SecretsManagerCredentialVault:
     return SecretsManagerCredentialVault(stacks.client("secretsmanager"), "mailbearer/prod")
 
 
+def proof(name: str) -> Credential:
+    (credential,) = secrets().read(name)
+    return credential
+
+
 def outcomes() -> list[tuple[str, str]]:
     return [(event["action"], event["outcome"]) for event in stacks.audit_events()]
 
@@ -44,7 +49,7 @@ def test_registration_and_secret_are_kept_and_the_redirect_uri_is_named(deployed
     registration = kept("google")
     assert registration
     assert registration.client_id == "app.example"
-    assert secrets().read("google") == (Credential(client_secret=SECRET),)
+    assert proof("google").client_secret == SECRET
     assert outcomes() == [("registration.create", "intended"), ("registration.created", "created")]
 
 
@@ -86,6 +91,8 @@ def test_an_issuer_is_asked_for_its_endpoints(local_on_aws: Operator, api: Scrip
         "issuer": f"{api.url}/oidc",
         "authorization_endpoint": f"{api.url}/oidc/authorize",
         "token_endpoint": f"{api.url}/oidc/token",
+        "device_authorization_endpoint": f"{api.url}/oidc/device",
+        "introspection_endpoint": f"{api.url}/oidc/introspect",
         "token_endpoint_auth_methods_supported": ["client_secret_post"],
         "authorization_response_iss_parameter_supported": True,
     }
@@ -95,6 +102,8 @@ def test_an_issuer_is_asked_for_its_endpoints(local_on_aws: Operator, api: Scrip
     assert registration
     assert registration.endpoints.token_url == f"{api.url}/oidc/token"
     assert registration.endpoints.issuer == f"{api.url}/oidc"
+    assert registration.endpoints.device_authorization_url == f"{api.url}/oidc/device"
+    assert registration.endpoints.introspection_url == f"{api.url}/oidc/introspect"
     assert registration.token_auth_method == "client_secret_post"
     assert registration.issuer_in_callback
 
@@ -137,7 +146,7 @@ def test_every_fault_is_named_at_once_after_its_option(deployed: Operator) -> No
 def test_an_unknown_kind_is_answered_with_the_known_ones(deployed: Operator) -> None:
     result = deployed("providers", "add", "x", "--kind", "yahooo", "--client-id", "a")
     assert result.exit_code == 2
-    assert "google or microsoft or oidc" in result.stderr
+    assert "google or microsoft or yahoo or zoho or fastmail or oidc" in result.stderr
 
 
 def test_the_same_command_again_changes_nothing(deployed: Operator) -> None:
@@ -158,16 +167,28 @@ def test_the_same_command_repairs_a_lost_secret(deployed: Operator) -> None:
     client = stacks.client("secretsmanager")
     client.delete_secret(SecretId="mailbearer/prod/registrations/google", ForceDeleteWithoutRecovery=True)
     deployed.json(*GOOGLE, stdin=SECRET)
-    assert secrets().read("google") == (Credential(client_secret=SECRET),)
+    assert proof("google").client_secret == SECRET
 
 
 def test_another_secret_is_refused_and_the_first_one_stays(deployed: Operator) -> None:
     deployed.json(*GOOGLE, stdin=SECRET)
     result = deployed(*GOOGLE, stdin="another")
     assert result.exit_code == 1
-    assert "another client secret" in result.stderr
-    assert secrets().read("google") == (Credential(client_secret=SECRET),)
+    assert "has other credentials" in result.stderr
+    assert proof("google").client_secret == SECRET
     assert outcomes()[-1] == ("registration.created", "failed")
+
+
+def test_the_same_command_again_is_no_conflict_with_what_the_schedule_noted_meanwhile(deployed: Operator) -> None:
+    deployed.json(*GOOGLE, stdin=SECRET)
+    store = DynamoDBRegistrationStore(stacks.client("dynamodb"), stacks.REGISTRATIONS)
+    registration = kept("google")
+    assert registration
+    store.replace(registration.changed(warned=("unnamed:30",), checked_at=5.0), expected=registration)
+    deployed.json(*GOOGLE, stdin=SECRET)
+    again = kept("google")
+    assert again
+    assert (again.warned, again.revision) == (("unnamed:30",), 1)
 
 
 def test_other_values_under_the_same_name_are_refused_and_named(deployed: Operator) -> None:
@@ -195,7 +216,7 @@ def test_a_public_client_has_no_secret(deployed: Operator) -> None:
     words = [word for word in GOOGLE if word != "--client-secret-stdin"]
     shown = deployed.json(*words, "--token-auth-method", "none")
     assert shown["token_auth_method"] == "none"
-    assert secrets().read("google") == (Credential(client_secret=""),)
+    assert proof("google").kind == "none"
 
 
 def test_a_terminal_is_asked_for_what_is_missing(deployed: Operator) -> None:
@@ -205,7 +226,7 @@ def test_a_terminal_is_asked_for_what_is_missing(deployed: Operator) -> None:
     registration = kept("google")
     assert registration
     assert registration.client_id == "app.example"
-    assert secrets().read("google") == (Credential(client_secret=SECRET),)
+    assert proof("google").client_secret == SECRET
 
 
 def test_a_terminal_is_asked_for_issuer_and_smtp_host_of_an_unknown_server(
@@ -221,7 +242,11 @@ def test_lists_registrations_without_secrets(deployed: Operator) -> None:
     assert deployed.json("providers", "list") == []
     assert "mailbearer providers add" in deployed("providers", "list").stdout
     shown: dict[str, Any] = deployed.json(*GOOGLE, stdin=SECRET)
-    assert deployed.json("providers", "list") == [shown]
+    (listed,) = deployed.json("providers", "list")
+    assert shown.keys() - listed.keys() == {
+        *("credential_expires_at", "steps", "warnings", "setup_guide", "provider_guide")
+    }
+    assert {name: shown[name] for name in listed} == listed
     assert deployed("providers", "list").stdout.splitlines()[1].split()[:3] == ["google", "google", "gmail"]
 
 

@@ -163,9 +163,9 @@ def test_a_client_may_have_certificates_and_no_secret(world: World, key_pair: Ke
     [
         ({"aud": "https://elsewhere.example/token"}, 700023),
         ({"aud": [{}]}, 700023),
-        ({"exp": now() - 61}, 700024),
-        ({"exp": now() + 700}, 700024),
-        ({"iat": now() + 3_600, "exp": now() + 3_900}, 700024),
+        ({"exp": lambda: now() - 61}, 700024),
+        ({"exp": lambda: now() + 700}, 700024),
+        ({"iat": lambda: now() + 3_600, "exp": lambda: now() + 3_900}, 700024),
         ({"exp": None}, 700024),
         ({"exp": "soon"}, 50027),
         ({"jti": None}, 50027),
@@ -177,7 +177,9 @@ def test_a_client_may_have_certificates_and_no_secret(world: World, key_pair: Ke
 def test_an_assertion_with_wrong_claims_is_refused(
     app: Application, thumb: str, key_pair: KeyPair, changes: dict[str, Any], number: int
 ) -> None:
-    response = present(app, signed(key_pair, claims(app, **changes), **{"x5t#S256": thumb}))
+    # Moments are taken now, and not when the tests were collected minutes ago.
+    wrong = {name: value() if callable(value) else value for name, value in changes.items()}
+    response = present(app, signed(key_pair, claims(app, **wrong), **{"x5t#S256": thumb}))
     assert refused_with(app, response, number), response.text
 
 

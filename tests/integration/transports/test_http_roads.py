@@ -94,7 +94,7 @@ def test_gmail_gets_a_large_message_through_the_upload_endpoint(gmail: Road) -> 
 def test_gmails_yes_without_an_id_is_unknown(gmail: Road, body: bytes) -> None:
     with HttpPeer(answer(200, body)) as peer:
         outcome = gmail.send(peer.url)
-    assert (outcome.verdict, outcome.code) == (Verdict.UNKNOWN, "answer_unreadable")
+    assert (outcome.verdict, outcome.code) == (Verdict.UNKNOWN, "unexpected_answer")
 
 
 @pytest.mark.parametrize(
@@ -280,10 +280,10 @@ def test_an_early_refusal_counts_although_the_request_never_left_whole(gmail: Ro
         (307, "redirected", Remedy.HOLD),
         (400, "message_rejected", Remedy.NONE),
         (401, "token_rejected", Remedy.REFRESH),
-        (403, "access_denied", Remedy.HOLD),
+        (403, "mailbox_access_denied", Remedy.HOLD),
         (404, "mailbox_unavailable", Remedy.HOLD),
         (408, "throttled", Remedy.RETRY),
-        (413, "message_too_large", Remedy.NONE),
+        (413, "request_too_large", Remedy.NONE),
         (429, "throttled", Remedy.RETRY),
     ],
 )

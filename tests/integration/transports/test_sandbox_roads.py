@@ -109,6 +109,7 @@ def test_an_expired_token_asks_for_a_fresh_one_and_delivers_nothing(
     token = road[2].connect()["access_token"]
     world.control.expire_tokens(mailbox=account.address)
     outcome = send(token)
-    assert (outcome.verdict, outcome.code, outcome.remedy) == (Verdict.NOT_ACCEPTED, "token_rejected", Remedy.REFRESH)
+    assert (outcome.verdict, outcome.remedy) == (Verdict.NOT_ACCEPTED, Remedy.REFRESH)
+    assert outcome.code in {"token_rejected", "smtp_token_rejected"}
     assert token not in outcome.detail
     assert world.control.mail() == []

@@ -69,6 +69,15 @@ def test_a_send_counts_by_64_kib_and_by_its_message_group(meter: Meter) -> None:
     assert dict(meter.units) == {"SQS requests (64 KiB)": 2, "SQS fair queue requests": 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "unit"), [("rotation.fifo", "SQS FIFO requests (64 KiB)"), ("messages", "SQS requests (64 KiB)")]
+)
+def test_a_batch_of_messages_counts_by_64_kib_in_all_at_its_queues_price(meter: Meter, name: str, unit: str) -> None:
+    entries = [{"MessageBody": "x" * 40_000}, {"MessageBody": "x" * 40_000}]
+    meter.count("sqs", "SendMessageBatch", {"QueueUrl": f"https://sqs.example/1/{name}", "Entries": entries}, {})
+    assert dict(meter.units) == {unit: 2}
+
+
 def test_log_events_count_26_bytes_more_than_their_text(meter: Meter) -> None:
     assert log_bytes(["abc", "ä"]) == 3 + 2 + 2 * 26
     meter.count("logs", "PutLogEvents", {"logEvents": [{"message": "abc"}]}, {})

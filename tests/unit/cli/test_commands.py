@@ -14,9 +14,12 @@ from typer.testing import CliRunner, Result
 from cli.cloud import aws_session
 from cli.main import app
 from cli.surroundings import Surroundings
+from mailbearer.diagnosis.catalogue import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mailbearer.diagnosis import Diagnosis
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
 ROOT: Any = typer.main.get_command(app)
@@ -57,9 +60,11 @@ def options(command: Any) -> set[str]:
 
 def test_the_commands_are_these() -> None:
     assert set(COMMANDS) == {
-        *("providers add", "providers list", "accounts add", "accounts list", "accounts show"),
-        *("accounts consent", "accounts revoke"),
-        *("send", "messages show", "messages list", "keys create", "audit tail"),
+        *("providers credentials list", "providers credentials add"),
+        *("providers credentials remove", "providers credentials rotate"),
+        *("providers add", "providers list", "providers verify", "accounts add", "accounts list", "accounts show"),
+        *("accounts consent", "accounts import", "accounts revoke"),
+        *("send", "messages show", "messages list", "keys create", "audit tail", "explain", "doctor"),
     }
 
 
@@ -77,14 +82,15 @@ def test_every_option_and_argument_says_what_it_is(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", COMMANDS)
-def test_every_command_takes_a_stage_and_gives_json(path: str) -> None:
-    assert {"--stage", "--json"} <= options(COMMANDS[path])
+def test_every_command_gives_json_and_takes_a_stage_if_it_needs_one(path: str) -> None:
+    needed = {"--json"} if path == "explain" else {"--stage", "--json"}
+    assert needed <= options(COMMANDS[path])
 
 
 def test_no_option_takes_a_secret_on_the_command_line() -> None:
     for path, command in COMMANDS.items():
         for parameter in command.params:
-            if re.search("secret|api_key", parameter.name):
+            if re.search("secret|api_key", parameter.name) and parameter.name not in {"secret_expires", "secret_id"}:
                 assert parameter.is_flag, f"{path} {parameter.name}"
 
 
@@ -106,3 +112,10 @@ def test_a_command_that_is_not_there_exits_2(words: tuple[str, ...]) -> None:
     result = run(*words)
     assert result.exit_code == 2
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("row", rows().values(), ids=rows())
+def test_every_command_that_a_remedy_names_is_there(row: Diagnosis) -> None:
+    for words, rest in re.findall(r"`mailbearer ([a-z]+(?: [a-z]+){1,2})([^`]*)`", row.remedy):
+        assert words in COMMANDS
+        assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= options(COMMANDS[words]) | {"--open"}

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mailbearer.diagnosis import Answer, Fate, Who, diagnose, judge_refusal
+from mailbearer.diagnosis import Answer, Fate, Who, by_code, diagnose, explain, judge_refusal
 from mailbearer.errors import AuthorizationPending, ClientRefused, GrantRefused, TokenEndpointBusy, TokenError
 from mailbearer.oauth_answers import Reply, token_answer
+from tests.unit.diagnosis.samples import CODES, SAMPLES, evidence
 
-DATA = Path(__file__).parents[1] / "data" / "provider-errors.jsonl"
-SAMPLES = [
-    sample for line in DATA.read_text("utf-8").splitlines() if (sample := json.loads(line))["surface"] == "token"
-]
-
-# These belong to flows without a person behind them, and only their prose tells them from a dead grant.
-SERVICE_ACCOUNT = {
-    "g-token-robot-disabled",
-    "g-token-invalid-email",
-    "g-token-not-valid-email",
-    "g-token-jwt-no-verifier",
-}
-PASSWORD_FLOW = {"ms-token-50126"}
-DEVICE_FLOW = {"ms-token-70016", "ms-token-70020"}
+TOKEN = [sample for sample in SAMPLES if sample["surface"] == "token"]
+every_sample = pytest.mark.parametrize("sample", TOKEN, ids=[sample["id"] for sample in TOKEN])
 
 
 def refusal(sample: dict[str, Any]) -> TokenError:
@@ -40,38 +28,51 @@ def refusal(sample: dict[str, Any]) -> TokenError:
     return caught.value
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=[sample["id"] for sample in SAMPLES])
+@every_sample
 def test_a_refusal_seen_in_the_wild_becomes_the_error_that_fits_it(sample: dict[str, Any]) -> None:
     error = refusal(sample)
-    if sample["id"] in DEVICE_FLOW:
-        assert isinstance(error, AuthorizationPending if sample["id"] == "ms-token-70016" else TokenError)
-        return
-    match sample["expected"]["kind"]:
-        case "consent_required":
-            assert isinstance(error, GrantRefused)
-            assert judge_refusal(error, first_time=False).dead
-        case "transient" | "throttled" if isinstance(error, GrantRefused):
-            assert not judge_refusal(error, first_time=False).dead
-        case "transient" | "throttled":
-            assert isinstance(error, TokenEndpointBusy)
-        case "operator":
-            assert isinstance(error, GrantRefused if sample["id"] in SERVICE_ACCOUNT else ClientRefused)
-        case _:
-            assert not isinstance(error, TokenEndpointBusy)
+    row = by_code(CODES[sample["id"]])
+    assert isinstance(error, GrantRefused) is (row.answer is Answer.GRANT)
+    assert isinstance(error, ClientRefused) is (row.answer is Answer.CLIENT)
+    assert isinstance(error, TokenEndpointBusy) is (row.answer is Answer.BUSY)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=[sample["id"] for sample in SAMPLES])
-def test_whoever_can_mend_a_refusal_is_named(sample: dict[str, Any]) -> None:
-    body = json.loads(sample["body"])
-    if sample["id"] in SERVICE_ACCOUNT | PASSWORD_FLOW | DEVICE_FLOW:
-        return
+@every_sample
+def test_an_error_carries_the_finding_and_the_providers_own_code(sample: dict[str, Any]) -> None:
     error = refusal(sample)
-    codes = error.error_codes if isinstance(error, GrantRefused) else tuple(body.get("error_codes", ()))
-    subtype = error.subtype if isinstance(error, GrantRefused) else ""
-    word = body.get("error") or body["error_description"]
-    if word == "access_denied":
-        codes = (65005,)  # in the prose only, where Microsoft's older answers had it
-    assert diagnose(word, error_codes=codes, subtype=subtype).who == sample["expected"]["who"]
+    if isinstance(error, AuthorizationPending):
+        return
+    assert error.finding == CODES[sample["id"]]
+    assert error.raw == explain(evidence(sample)).raw
+
+
+@every_sample
+def test_only_a_grant_that_needs_consent_is_called_dead(sample: dict[str, Any]) -> None:
+    error = refusal(sample)
+    if isinstance(error, GrantRefused):
+        row = by_code(CODES[sample["id"]])
+        assert judge_refusal(error, first_time=False).dead is (row.fate is not Fate.ALIVE)
+        assert judge_refusal(error, first_time=True).dead is (row.fate is Fate.DEAD)
+        assert sample["expected"]["kind"] != "consent_required" or row.fate is not Fate.ALIVE
+
+
+@pytest.mark.parametrize("description", ["Robot is disabled.", "Invalid email or User ID", "Invalid JWT Signature."])
+def test_a_service_accounts_fault_ends_no_grant(description: str) -> None:
+    body = json.dumps({"error": "invalid_grant", "error_description": description})
+    error = refusal({"http_status": 400, "headers": {}, "body": body})
+    assert isinstance(error, GrantRefused)
+    found = judge_refusal(error, first_time=False)
+    assert (found.dead, found.reason) == (False, error.finding)
+
+
+def test_a_text_never_ends_a_grant_that_its_number_lets_live() -> None:
+    body = {"error": "invalid_grant", "error_description": "Token has been expired or revoked.", "error_codes": [50196]}
+    error = refusal({"http_status": 400, "headers": {}, "body": json.dumps(body)})
+    assert isinstance(error, GrantRefused)
+    assert not judge_refusal(error, first_time=False).dead
+    assert not judge_refusal(
+        GrantRefused("no", error_codes=(50196,), finding="sign_in_required"), first_time=False
+    ).dead
 
 
 def test_a_plain_invalid_grant_is_dead() -> None:

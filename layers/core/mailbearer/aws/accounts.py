@@ -11,12 +11,17 @@ from mailbearer.account import Account, AccountState, Probe
 from mailbearer.aws import items
 from mailbearer.aws.failures import calling
 from mailbearer.errors import Conflict, NotFound
+from mailbearer.ports import Due
 from mailbearer.token import TokenState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _SHARDS = 4
+# A hundred entries of the index are about 10 KB, so 1.5 read units.
+_DUE_PAGE = 100
 # Every attribute an account can have: `due_shard` and `due_at` follow from these.
 _COMPARED = (*(field.name for field in fields(Account) if field.name != "id"), "address_as_given")
 
@@ -117,29 +122,29 @@ class DynamoDBAccountStore:
                 return accounts, ""
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def due(self, now: float, *, limit: int) -> list[str]:
-        """Give the ids of up to `limit` accounts whose `due_at` has come, the longest overdue first."""
-        rows = heapq.merge(*(self._due_in_shard(str(shard), now, limit) for shard in range(_SHARDS)))
-        return [account_id for _, account_id in rows][:limit]
+    def due(self, now: float) -> Iterator[Due]:
+        """Give the accounts whose `due_at` has come, the longest overdue first; each once, read as they are asked for.
 
-    def _due_in_shard(self, shard: str, now: float, limit: int) -> list[tuple[float, str]]:
-        rows: list[tuple[float, str]] = []
+        At most one page of each part of the index is held, however many are due.
+        """
+        return heapq.merge(*(self._due_in_shard(str(shard), now) for shard in range(_SHARDS)))
+
+    def _due_in_shard(self, shard: str, now: float) -> Iterator[Due]:
         start: dict[str, Any] = {}
-        while len(rows) < limit:
+        while True:
             with calling("dynamodb:Query"):
                 answer = self._client.query(
                     TableName=self._table,
                     IndexName="by_due",
                     KeyConditionExpression="due_shard = :shard AND due_at <= :now",
                     ExpressionAttributeValues=items.encode({":shard": shard, ":now": now}),
-                    Limit=limit - len(rows),
+                    Limit=_DUE_PAGE,
                     **start,
                 )
-            rows += [(float(item["due_at"]["N"]), item["id"]["S"]) for item in answer["Items"]]
+            yield from (Due(float(item["due_at"]["N"]), item["id"]["S"]) for item in answer["Items"])
             if "LastEvaluatedKey" not in answer:
-                break
+                return
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-        return rows
 
 
 def to_item(account: Account) -> items.Item:

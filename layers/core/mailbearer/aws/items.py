@@ -71,9 +71,9 @@ class Condition:
         return arguments | ({"ExpressionAttributeValues": self.values} if self.values else {})
 
 
-def unchanged(expected: Item, names: Iterable[str]) -> Condition:
+def unchanged(expected: Item, names: Iterable[str], *, key: str = "id") -> Condition:
     """Demand that an item is there and that these attributes of it stand as in `expected`, the missing ones missing."""
-    clauses, aliases, values = ["attribute_exists(#id)"], {"#id": "id"}, {}
+    clauses, aliases, values = ["attribute_exists(#id)"], {"#id": key}, {}
     for number, name in enumerate(names):
         aliases[f"#n{number}"] = name
         if name in expected:

@@ -10,11 +10,17 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
-def read_value(client: SecretsManagerClient, name: str) -> tuple[dict[str, Any], str] | None:
-    """Read the current value and its version; None if there is no secret, no current value, or it is marked deleted."""
+def read_value(
+    client: SecretsManagerClient, name: str, *, stage: str = "AWSCURRENT", version: str = ""
+) -> tuple[dict[str, Any], str] | None:
+    """Read a value and its version, the current one unless another stage (and the version that has it) is named.
+
+    None if there is no secret, no such value, or it is marked deleted.
+    """
+    which: dict[str, Any] = {"VersionId": version} if version else {}
     with calling("secretsmanager:GetSecretValue"):
         try:
-            answer = client.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
+            answer = client.get_secret_value(SecretId=name, VersionStage=stage, **which)
         except (client.exceptions.ResourceNotFoundException, client.exceptions.InvalidRequestException):
             return None
     try:

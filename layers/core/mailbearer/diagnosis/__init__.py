@@ -1,20 +1,19 @@
 """What a provider's no means: one table from machine-readable codes to cause, remedy, who acts, and whether to retry.
 
 Codes decide, never prose: the word in `error` (RFC 6749 section 5.2), Google's `error_subtype` and reasons, Microsoft's
-`suberror` and numbers, SMTP's reply and enhanced codes. Microsoft calls its numbers no contract, so an unknown one falls
-back to its family and its word. What the token side needs is loaded here; the rest comes with its first use.
+`suberror` and numbers, SMTP's reply and enhanced codes. Microsoft calls its numbers no contract, so an unknown one
+falls back to its family and its word. The table is loaded with its first use: whoever meets no refusal does without.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailbearer.diagnosis.evidence import Evidence, Explanation
 from mailbearer.diagnosis.finding import Answer, Diagnosis, Fate, Who
-from mailbearer.diagnosis.tokens import by_codes
 
 if TYPE_CHECKING:
+    from mailbearer.diagnosis.evidence import Evidence, Explanation
+    from mailbearer.diagnosis.judging import Judgement
     from mailbearer.errors import GrantRefused
 
 __all__ = [
@@ -32,13 +31,17 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """Whether a refused grant is dead, our stable reason, and how long to wait (seconds) where it is not."""
+def __getattr__(name: str) -> object:
+    """Load a class that not everybody needs with its first use (PEP 562)."""
+    if name == "Judgement":
+        from mailbearer.diagnosis.judging import Judgement  # noqa: PLC0415 - see above
 
-    dead: bool
-    reason: str
-    pause: float
+        return Judgement
+    if name in {"Evidence", "Explanation"}:
+        from mailbearer.diagnosis import evidence  # noqa: PLC0415 - see above
+
+        return getattr(evidence, name)
+    raise AttributeError(name)
 
 
 def diagnose(error: str, *, error_codes: tuple[int, ...] = (), subtype: str = "") -> Diagnosis:
@@ -47,20 +50,16 @@ def diagnose(error: str, *, error_codes: tuple[int, ...] = (), subtype: str = ""
     Of several numbers the last known one counts, for the first is the generic one. Numbers explain; only a word of the
     grant's own may bring a grant down.
     """
-    by_word = by_codes(error)
-    found = by_codes(error, numbers=error_codes, subtype=subtype)
-    return by_word if found.answer is Answer.GRANT and by_word.answer is not Answer.GRANT else found
+    from mailbearer.diagnosis.judging import by_word_and_numbers  # noqa: PLC0415 - most refreshes are not refused
+
+    return by_word_and_numbers(error, error_codes, subtype)
 
 
 def judge_refusal(refused: GrantRefused, *, first_time: bool) -> Judgement:
     """Judge whether a refused grant is dead; one that is known to come back gets a second try on its first refusal."""
-    found = diagnose("invalid_grant", error_codes=refused.error_codes, subtype=refused.subtype)
-    if refused.finding:
-        # What was found in the whole answer may save a grant; it never brings one down that its codes let live.
-        whole = by_code(refused.finding)
-        found = whole if whole.answer is Answer.GRANT and whole.fate is Fate.ALIVE else found
-    dead = found.fate is Fate.DEAD or (found.fate is Fate.DOUBTFUL and not first_time)
-    return Judgement(dead, found.code, found.pause)
+    from mailbearer.diagnosis.judging import of_grant  # noqa: PLC0415 - as above
+
+    return of_grant(refused, first_time=first_time)
 
 
 def by_code(code: str) -> Diagnosis:

@@ -33,36 +33,41 @@ SECRET_WRONG = Diagnosis(
     answer=Answer.CLIENT,
     who=Who.OPERATOR,
     cause="The client secret is wrong; often it is the secret's id instead of its value.",
-    remedy=f"Make a secret in {ENTRA_APP} > {{client_id}} > Certificates & secrets and store its Value. {VERIFY}",
+    remedy=f"Make a secret in {ENTRA_APP} > {{client_id}} > Certificates & secrets and add its Value: `mailbearer "
+    f"providers credentials add {{registration}} --client-secret-stdin`. {VERIFY}",
 )
 SECRET_EXPIRED = Diagnosis(
     code="client_secret_expired",
     answer=Answer.CLIENT,
     who=Who.OPERATOR,
     cause="The client secret has expired; every mailbox of this registration stands still.",
-    remedy=f"Make a new secret in {ENTRA_APP} > {{client_id}} > Certificates & secrets and store its Value. {VERIFY}",
+    remedy=f"Make a new secret in {ENTRA_APP} > {{client_id}} > Certificates & secrets and add its Value: `mailbearer "
+    f"providers credentials add {{registration}} --client-secret-stdin`. {VERIFY}",
 )
 SECRET_MISSING = Diagnosis(
     code="client_secret_missing",
     answer=Answer.CLIENT,
     who=Who.OPERATOR,
     cause="The client is confidential, and no secret or assertion came with the request.",
-    remedy="Register it with its secret (`mailbearer providers add ... --client-secret-stdin`), or make the client public.",
+    remedy="Register it with its secret (`mailbearer providers add ... --client-secret-stdin`), or make the client "
+    "public.",
 )
 SECRET_UNWANTED = Diagnosis(
     code="client_is_public",
     answer=Answer.CLIENT,
     who=Who.OPERATOR,
     cause="The client is public, so no secret may be sent.",
-    remedy="Register it without one (`mailbearer providers add ... --token-auth-method none`), or make the redirect URI "
-    "one of platform Web.",
+    remedy="Register it without one (`mailbearer providers add ... --token-auth-method none`), or make the redirect "
+    "URI one of platform Web.",
 )
 CERTIFICATE = Diagnosis(
     code="client_certificate_refused",
     answer=Answer.CLIENT,
     who=Who.OPERATOR,
-    cause="The client's signed assertion was refused: certificate not registered, expired, wrong audience, or the clock.",
-    remedy=f"Upload the certificate again in {ENTRA_APP} > {{client_id}} > Certificates & secrets, check the clock. {VERIFY}",
+    cause="The client's signed assertion was refused: certificate not registered, expired, wrong audience, or the "
+    "clock.",
+    remedy=f"Upload the certificate again in {ENTRA_APP} > {{client_id}} > Certificates & secrets, check the clock. "
+    f"{VERIFY}",
 )
 TENANT = Diagnosis(
     code="tenant_or_app_not_found",
@@ -75,15 +80,18 @@ TENANT_ENDPOINT = Diagnosis(
     code="tenant_endpoint_wrong",
     answer=Answer.CLIENT,
     who=Who.OPERATOR,
-    cause="This flow or this app does not go through the endpoint of /common, /organizations or /consumers that was used.",
-    remedy="Use the tenant's own endpoint, https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token, in the registration.",
+    cause="This flow or this app does not go through the endpoint of /common, /organizations or /consumers that was "
+    "used.",
+    remedy="Use the tenant's own endpoint, https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token, in the "
+    "registration.",
 )
 PERMISSIONS = Diagnosis(
     code="permissions_not_configured",
     answer=Answer.CLIENT,
     who=Who.OPERATOR,
     cause="The app's registration does not list the permissions that are asked for, or the tenant lacks the service.",
-    remedy=f"Add them in {ENTRA_APP} > {{client_id}} > API permissions (User.Read and Mail.Send, or SMTP.Send). {VERIFY}",
+    remedy=f"Add them in {ENTRA_APP} > {{client_id}} > API permissions (User.Read and Mail.Send, or SMTP.Send). "
+    f"{VERIFY}",
 )
 REDIRECT = Diagnosis(
     code="redirect_uri_wrong",

@@ -14,6 +14,8 @@ class Evidence:
     """An answer as it came: `http_status` is 0 where there is none, `smtp` one or more replies, joined by line ends.
 
     `provider` and `surface` (token, callback, gmail, graph, smtp, introspection) are guessed where they are empty.
+    `stage` says how far an SMTP dialogue had come, where that is known: greeting, ehlo, starttls, auth, mail, rcpt,
+    data, content. `secrets` are never shown, even if the answer quotes them.
     """
 
     provider: str = ""
@@ -22,6 +24,8 @@ class Evidence:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: str = field(default="", repr=False)
     smtp: str = field(default="", repr=False)
+    stage: str = ""
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

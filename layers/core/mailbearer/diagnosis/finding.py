@@ -15,6 +15,12 @@ class Answer(StrEnum):
     """The registration is not taken: the operator has to act, no user can."""
     BUSY = "busy"
     """Nothing is wrong with grant or registration; later it works again."""
+    TOKEN = "token"  # noqa: S105 - a kind of no
+    """The access token is not taken; a fresh one may be."""
+    MESSAGE = "message"
+    """The message itself is not taken; nothing that is mended at the mailbox helps it."""
+    LIMIT = "limit"
+    """As much was sent as may be; it waits for hours, and then it works again."""
     OTHER = "other"
     """Something else; it says nothing about the grant."""
 

@@ -48,6 +48,8 @@ TOKEN_NOT_TAKEN = Diagnosis(
 SCOPE_NOT_GRANTED = Diagnosis(
     code="scope_not_granted",
     answer=Answer.GRANT,
+    fate=Fate.DOUBTFUL,
+    pause=300.0,
     who=Who.USER,
     cause="A scope was asked for that the owner never granted; the refresh token itself may be well.",
     remedy="Ask for the granted scopes only, or have the new ones granted. " + RECONNECT,
@@ -98,8 +100,8 @@ ACCESS_POLICY = Diagnosis(
     # Lifting the policy makes the same grant good again, so nobody has to consent for it.
     who=Who.TENANT_ADMIN,
     cause="A policy of the organisation (Conditional Access, security defaults, risk) blocks this sign-in.",
-    remedy="An administrator finds the policy in Entra > Monitoring > Sign-in logs (application {client_id}) and lets the "
-    "app through; it then works again by itself.",
+    remedy="An administrator finds the policy in Entra > Monitoring > Sign-in logs (application {client_id}) and lets "
+    "the app through; it then works again by itself.",
 )
 TENANT_RESTRICTION = Diagnosis(
     code="tenant_restriction",
@@ -152,7 +154,8 @@ NOT_ASSIGNED = Diagnosis(
     answer=Answer.GRANT,
     who=Who.TENANT_ADMIN,
     cause="The app admits assigned users only, and this one is not.",
-    remedy="An administrator assigns the user: Entra > Enterprise applications > the app {client_id} > Users and groups.",
+    remedy="An administrator assigns the user: Entra > Enterprise applications > the app {client_id} > Users and "
+    "groups.",
 )
 LOOP = Diagnosis(
     code="request_loop",
@@ -168,8 +171,8 @@ SPA_TOKEN = Diagnosis(
     fate=Fate.DEAD,
     who=Who.OPERATOR,
     cause="The token was issued to a single-page app's redirect URI, and such tokens end after 24 hours for good.",
-    remedy=f"In {ENTRA_APP} > {{client_id}} > Authentication, move the redirect URI from Single-page application to Web; "
-    "then `mailbearer accounts consent {account}`.",
+    remedy=f"In {ENTRA_APP} > {{client_id}} > Authentication, move the redirect URI from Single-page application to "
+    "Web; then `mailbearer accounts consent {account}`.",
 )
 CODE_NOT_TAKEN = Diagnosis(
     code="code_not_taken",
@@ -210,7 +213,8 @@ DENIED = Diagnosis(
     code="access_denied",
     who=Who.TENANT_ADMIN,
     cause="The provider denies this account or this client the access.",
-    remedy=f"The administrator of the mailbox's organisation looks at {GOOGLE_APP_ACCESS}, and at the user's restrictions.",
+    remedy=f"The administrator of the mailbox's organisation looks at {GOOGLE_APP_ACCESS}, and at the user's "
+    f"restrictions.",
 )
 
 # --- service accounts -----------------------------------------------------------------------------------------------
@@ -248,16 +252,16 @@ SIGNING = Diagnosis(
     answer=Answer.CLIENT,
     who=Who.OPERATOR,
     cause="The caller may not sign for the service account.",
-    remedy="Grant roles/iam.serviceAccountTokenCreator on it at https://console.cloud.google.com/iam-admin/serviceaccounts "
-    "(workloadIdentityUser is not enough).",
+    remedy="Grant roles/iam.serviceAccountTokenCreator on it at "
+    "https://console.cloud.google.com/iam-admin/serviceaccounts (workloadIdentityUser is not enough).",
 )
 DELEGATION = Diagnosis(
     code="delegation_missing",
     answer=Answer.CLIENT,
     who=Who.TENANT_ADMIN,
     cause="Domain-wide delegation is missing for this client id or for one of the scopes asked for.",
-    remedy="Google Admin console (https://admin.google.com/ac/owl/domainwidedelegation): add client id {client_id} with "
-    "exactly the scopes of the registration; it can take 24 hours.",
+    remedy="Google Admin console (https://admin.google.com/ac/owl/domainwidedelegation): add client id {client_id} "
+    "with exactly the scopes of the registration; it can take 24 hours.",
 )
 ADMIN_POLICY = Diagnosis(
     code="admin_policy",
@@ -269,6 +273,6 @@ SERVICE_OFF = Diagnosis(
     code="service_off_for_user",
     who=Who.TENANT_ADMIN,
     cause="Gmail is off for this user, or the user is suspended.",
-    remedy="An administrator turns it on: Google Admin console (https://admin.google.com): Apps > Google Workspace > Gmail, "
-    "and Directory > Users.",
+    remedy="An administrator turns it on: Google Admin console (https://admin.google.com): Apps > Google Workspace > "
+    "Gmail, and Directory > Users.",
 )

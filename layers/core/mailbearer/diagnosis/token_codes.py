@@ -39,17 +39,26 @@ WORDS = MappingProxyType(
             (table.ADMIN_POLICY, "admin_policy_enforced"),
             (table.SERVICE_OFF, "invalid_account"),
             (table.SIGNING, "permission_denied"),
-            (client.CLIENT, "invalid_client invalid_input invalid_client_id invalid_client_secret invalid_consumer_key"),
+            (
+                client.CLIENT,
+                "invalid_client invalid_input invalid_client_id invalid_client_secret invalid_consumer_key",
+            ),
             (client.CLIENT, "consumer_key_unknown consumer_key_rejected unauthorized e0000011"),
             (client.CLIENT_GONE, "deleted_client disabled_client client_disabled"),
-            (client.NOT_ALLOWED, "unauthorized_client unsupported_grant_type not_allowed invalid_grant_type"),
+            (client.NOT_ALLOWED, "unauthorized_client not_allowed"),
             (client.REDIRECT, "redirect_uri_mismatch invalid_redirect_uri invalid_callback"),
             (client.TENANT, "invalid_resource invalid_target"),
             (client.SCOPE, "invalid_scope insufficient_scope invalid_authorization_details"),
-            (client.REQUEST, "invalid_request unsupported_response_type unsupported_token_type unsupported_response_mode"),
-            (client.REQUEST, "invalid_request_uri invalid_request_object request_not_supported request_uri_not_supported"),
+            (
+                client.REQUEST,
+                "invalid_request unsupported_response_type unsupported_token_type unsupported_response_mode",
+            ),
+            (
+                client.REQUEST,
+                "invalid_request_uri invalid_request_object request_not_supported request_uri_not_supported",
+            ),
             (client.REQUEST, "registration_not_supported invalid_dpop_proof use_dpop_nonce invalid_software_statement"),
-            (client.REQUEST, "invalid_client_metadata"),
+            (client.REQUEST, "invalid_client_metadata unsupported_grant_type invalid_grant_type"),
             (client.BUSY, "temporarily_unavailable server_error internal_failure internal_error internal_server_error"),
             (client.BUSY, "backend_error unknown_user_error service_unavailable general_error unavailable internal"),
             (client.THROTTLED, "slow_down too_many_requests rate_limit_exceeded too_many_attempts resource_exhausted"),
@@ -85,11 +94,17 @@ NUMBERS = _by_number(
     (table.ACCESS_POLICY, "50005 50127 50129 50131 50155 50161 50170 50177 50178 50180 50187 53000 53001 53002 53003"),
     (table.ACCESS_POLICY, "53004 53010 53011 54000 135011 1000031 90093 90123"),
     (table.TENANT_RESTRICTION, "50002 500021 500022 500212 500213 1000104 90099"),
-    (table.FEDERATION, "20001 20012 20033 40008 40009 40015 50008 50107 50169 80001 80002 80007 80010 80012 80013 80014"),
+    (
+        table.FEDERATION,
+        "20001 20012 20033 40008 40009 40015 50008 50107 50169 80001 80002 80007 80010 80012 80013 80014",
+    ),
     (table.NOT_CONSENTED, "65001 65004"),
     (table.ADMIN_CONSENT_NEEDED, "90094 90095"),
     (table.ACCOUNT, "50034 50057 51004 500341 50056 90125"),
-    (table.WRONG_ACCOUNT, "16000 16001 16002 16003 160011 160021 50014 50020 500200 500201 500202 500203 500207 500208"),
+    (
+        table.WRONG_ACCOUNT,
+        "16000 16001 16002 16003 160011 160021 50014 50020 500200 500201 500202 500203 500207 500208",
+    ),
     (table.WRONG_ACCOUNT, "90072 90084"),
     (table.PASSWORD, "50055 50135 50144"),
     (table.PASSWORD_FLOW, "50126 50064"),
@@ -114,7 +129,10 @@ NUMBERS = _by_number(
     (client.REDIRECT, "50011 500112 500113 70004 900971 90102"),
     (client.SCOPE, "28002 28003 70011 70022 700022 700023"),
     (client.SCOPE_LEFT_OUT, "900144"),
-    (client.REQUEST, "90004 90005 90013 90014 90015 90023 90056 900561 90100 901002 90117 90121 9002313 9002325 9002326"),
+    (
+        client.REQUEST,
+        "90004 90005 90013 90014 90015 90023 90056 900561 90100 901002 90117 90121 9002313 9002325 9002326",
+    ),
     (client.BUSY, "40010 50033 50086 50087 50088 50166 501621 70012 80005 90006 90012 90024 90033 90036 90041 90055"),
     (client.BUSY, "90085 90090 90091 90092 50000"),
 )
@@ -134,8 +152,8 @@ FAMILIES: tuple[tuple[range, Diagnosis], ...] = (
 )
 
 # Google answers alike for a person's dead grant and for faults of a service account, and has no code that tells them
-# apart. These beginnings of `error_description` do; they only ever save a grant or name a better remedy, and they
-# count for nothing where a number or a subtype was sent.
+# apart; a few others have one word for two things. These beginnings of `error_description` tell them apart; they only
+# ever save a grant or name a better remedy, and they count for nothing where a number or a subtype was sent.
 MARKERS: dict[str, tuple[tuple[str, Diagnosis], ...]] = {
     "invalid_grant": (
         ("robot is disabled", table.ROBOT),
@@ -155,14 +173,16 @@ MARKERS: dict[str, tuple[tuple[str, Diagnosis], ...]] = {
     "access_denied": (
         ("account restricted", table.DENIED),
         ("requested client not authorized", table.DELEGATION),
+        # Auth0, for a wrong client secret.
+        ("unauthorized", client.CLIENT),
     ),
     "invalid_request": (
         ("invalid principal", table.SUBJECT),
         ("invalid impersonation", table.SUBJECT),
         ("service account not allowed", table.ROBOT),
+        # PHP league servers, for a refresh token that is dead.
+        ("the refresh token is invalid", table.TOKEN_INVALID),
     ),
-    # PHP and Zoho servers with a throttle say so under the word for a refusal.
-    "invalid_client": (),
 }
 
 # AADSTS70000 has three meanings and one number; in this one the refresh token is well.

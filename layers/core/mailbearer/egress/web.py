@@ -10,8 +10,8 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from mailbearer.egress.addresses import is_loopback_name
 from mailbearer.errors import UnsafeEndpoint
+from mailbearer.public_hosts import is_loopback_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -39,11 +39,13 @@ if TYPE_CHECKING:
         RandomBytes,
         TokenAnswer,
         TokenFacts,
+        WebPage,
     )
     from mailbearer.registration import Registration
 
 __all__ = ["DEADLINE", "AuthlibServer", "Egress", "discover", "thumbprint"]
 
+_PAGE_LIMIT = 1 << 20
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _ASSERTION_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -108,7 +110,7 @@ class AuthlibServer:
     ) -> TokenAnswer:
         """Use a refresh token once (RFC 6749 section 6), asking for `scope`.
 
-        An id token in the answer is left unread: a fault in it must not cost the new refresh token. Raises the
+        A broken id token in the answer is left unread: a fault in it must not cost the new refresh token. Raises the
         `TokenError` family.
         """
         parameters = {"grant_type": "refresh_token", "refresh_token": refresh_token, "scope": scope}
@@ -195,6 +197,16 @@ class AuthlibServer:
         with self._session(registration) as session:
             response = session.get(url, headers=headers, **self._limits)
         return userinfo(self._reply(response, secrets=(access_token,)))
+
+    def visit(self, registration: Registration, url: str) -> WebPage:
+        """Look at a page of the server as a browser would first see it. Raises the `TokenError` family."""
+        from mailbearer.ports import WebPage  # noqa: PLC0415 - as seldom as the call itself
+
+        headers = HEADERS | {"Accept": "text/html"}
+        with self._session(registration) as session:
+            response = session.get(url, headers=headers, **self._limits)
+        text = response.content[:_PAGE_LIMIT].decode("utf-8", "replace")
+        return WebPage(status=response.status_code, location=response.headers.get("Location", ""), text=text)
 
     def _post_token(
         self,

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from urllib.parse import urlsplit
 
 from mailbearer.errors import Fault
+from mailbearer.public_hosts import host_fault, port_fault, url_fault
 
-TOKEN_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
+TOKEN_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 SMTP_SECURITY = ("starttls", "tls")
-_MAX_PORT = 65_535
 _MAX_NAME = 64
-_MAX_HOST = 253
 
 # The name becomes part of a secret's name and of paths.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # RFC 6749 appendix A: client ids are printable ASCII; a scope is printable ASCII without blank, quote and backslash.
 _CLIENT_ID = re.compile(r"[\x21-\x7e]+")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-# At least two labels, the last of which begins with a letter: a number there is an IPv4 address in an old spelling.
-_HOST = re.compile(r"((?!-)[A-Za-z0-9_-]{1,63}(?<!-)\.)+[A-Za-z][A-Za-z0-9-]{0,62}(?<!-)\.?")
-_URL = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
+# A tenant becomes a part of a URL's path: Entra knows it by its id or by one of its domains.
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
@@ -58,41 +54,25 @@ class Faults:
         if value and value not in choices:
             self.add(pointer, "unknown_value", f"{pointer[1:]}: use {' or '.join(choices)}, not {value!r}.")
 
-    def port(self, port: int) -> None:
+    def tenant(self, tenant: str) -> None:
+        """Check a tenant's id or domain, if given."""
+        if tenant and not _TENANT.fullmatch(tenant):
+            self.add("/tenant", "invalid_tenant", "tenant: give its id or one of its domains.")
+
+    def port(self, pointer: str, port: int) -> None:
         """Check a port; 0 stands for none given."""
-        if not 0 <= port <= _MAX_PORT:
-            self.add("/smtp_port", "invalid_port", f"smtp_port: use 1-{_MAX_PORT}.")
+        if port:
+            self._note(pointer, port_fault(port))
 
     def host(self, pointer: str, host: str) -> None:
         """Check a host's name or address, if given: public, or loopback on a local stage."""
-        if not host or (self._local and is_loopback(host)):
-            return
-        address = _address(host)
-        private = is_loopback(host) if address is None else not address.is_global or address.is_multicast
-        if private:
-            self.add(pointer, "private_host", f"{pointer[1:]}: {host} is not a public address.")
-        elif address is None and (len(host) > _MAX_HOST or not _HOST.fullmatch(host)):
-            self.add(pointer, "invalid_host", f"{pointer[1:]}: {host!r} is no public host name.")
+        if host:
+            self._note(pointer, host_fault(host, local=self._local))
 
     def url(self, pointer: str, url: str) -> None:
         """Check a URL, if given: https and a public host, or loopback on a local stage."""
-        if not url:
-            return
-        label = pointer[1:]
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            parts, host, port = None, "", None
-        if parts is None or not host or port == 0 or not _URL.fullmatch(url):
-            self.add(pointer, "invalid_url", f"{label}: {url!r} is no URL.")
-            return
-        if parts.username is not None or parts.password is not None or "#" in url:
-            self.add(pointer, "invalid_url", f"{label}: leave user names and fragments out of the URL.")
-        elif not (parts.scheme == "https" or (parts.scheme == "http" and self._local and is_loopback(host))):
-            self.add(pointer, "https_required", f"{label}: use https.")
-        else:
-            self.host(pointer, host)
+        if url:
+            self._note(pointer, url_fault(url, local=self._local))
 
     def ca_pem(self, pem: str) -> None:
         """Check that the PEM text, if given, holds certificates and no key."""
@@ -103,16 +83,6 @@ class Faults:
         elif not _CERTIFICATE.search(pem):
             self.add("/ca_pem", "invalid_certificate", "ca_pem: give at least one certificate in PEM form.")
 
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine by its name or address."""
-    address = _address(host)
-    name = host.lower().rstrip(".")
-    return address.is_loopback if address else name == "localhost" or name.endswith(".localhost")
-
-
-def _address(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
+    def _note(self, pointer: str, fault: Fault | None) -> None:
+        if fault is not None:
+            self.add(pointer, fault.code, f"{pointer[1:]}: {fault.detail}")

@@ -3,14 +3,19 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mailbearer.providers.fastmail import FASTMAIL
 from mailbearer.providers.google import GOOGLE
 from mailbearer.providers.microsoft import MICROSOFT
 from mailbearer.providers.oidc import OIDC
+from mailbearer.providers.yahoo import YAHOO
+from mailbearer.providers.zoho import ZOHO
 
 if TYPE_CHECKING:
     from mailbearer.definition import Definition
 
-DEFINITIONS = MappingProxyType({definition.kind: definition for definition in (GOOGLE, MICROSOFT, OIDC)})
+DEFINITIONS = MappingProxyType(
+    {definition.kind: definition for definition in (GOOGLE, MICROSOFT, YAHOO, ZOHO, FASTMAIL, OIDC)}
+)
 """Every kind of provider by its name."""
 
 

@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import binascii
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from mailbearer.message import Outcome, Remedy, Verdict
-from mailbearer.transports.http_call import Answer, WayOut, by_status, call
-from mailbearer.transports.outcomes import MALFORMED_TOKEN, is_writable, refused, words
+from mailbearer.message import Outcome, Verdict
+from mailbearer.transports.http_call import Answer, WayOut, call, greet, judged
+from mailbearer.transports.outcomes import is_writable, malformed_token, refused
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.message import Outgoing
-    from mailbearer.ports import Clock
+    from mailbearer.ports import Clock, Greeting
     from mailbearer.registration import Registration
 
 _BASE_URL = "https://graph.microsoft.com"
 _OK = 200
 _ACCEPTED = 202
-
-# Codes of error.code; more exact than the status, which varies.
-_CODES = {
-    "ActivityLimitReached": ("throttled", Remedy.RETRY),
-    "ApplicationThrottled": ("throttled", Remedy.RETRY),
-    "Authorization_RequestDenied": ("access_denied", Remedy.HOLD),
-    "ErrorAccessDenied": ("access_denied", Remedy.HOLD),
-    "ErrorExceededMessageLimit": ("daily_limit", Remedy.HOLD),
-    "ErrorInvalidRecipients": ("recipient_rejected", Remedy.NONE),
-    "ErrorMessageSizeExceeded": ("message_too_large", Remedy.NONE),
-    "ErrorMessageSubmissionBlocked": ("sending_blocked", Remedy.HOLD),
-    "ErrorQuotaExceeded": ("mailbox_full", Remedy.HOLD),
-    "ErrorSendAsDenied": ("sender_refused", Remedy.NONE),
-    "InvalidAuthenticationToken": ("token_rejected", Remedy.REFRESH),
-    "MailboxNotEnabledForRESTAPI": ("mailbox_unavailable", Remedy.HOLD),
-    "ResourceNotFound": ("mailbox_unavailable", Remedy.HOLD),
-}
 
 
 class GraphTransport:
@@ -54,9 +37,9 @@ class GraphTransport:
     def send(self, outgoing: Outgoing, *, account: Account, registration: Registration, access_token: str) -> Outcome:
         """Make one call and classify its answer."""
         if len(outgoing.mime) > self.size_limit:
-            return refused("message_too_large", f"Graph takes up to {self.size_limit} bytes.", Remedy.NONE)
+            return refused("message_too_large", f"Graph takes up to {self.size_limit} bytes.")
         if not is_writable(access_token):
-            return MALFORMED_TOKEN
+            return malformed_token()
         answer = call(
             self._egress,
             "POST",
@@ -93,6 +76,11 @@ class GraphTransport:
         names += aliases if isinstance(aliases, list) else []
         return account.address.lower() in [str(name).lower().removeprefix("smtp:") for name in names]
 
+    def greet(self, registration: Registration) -> Greeting:
+        """Look whether the API answers."""
+        url = (registration.api_base_url or _BASE_URL).rstrip("/") + "/v1.0/me"
+        return greet(self._egress, url, registration=registration, deadline=self.deadline)
+
     def close(self) -> None:
         """Do nothing: the connections are the egress's."""
 
@@ -100,12 +88,7 @@ class GraphTransport:
         if answer.status == _ACCEPTED:
             # Retry-After may come with it and must not be obeyed by sending again.
             return Outcome(verdict=Verdict.ACCEPTED, provider_id=answer.headers.get("request-id", ""))
-        code, text = _error(answer.json())
-        if 400 <= answer.status < 500 and code in _CODES:  # noqa: PLR2004 - HTTP
-            ours, remedy = _CODES[code]
-            wait = answer.retry_after(self._clock()) if remedy is Remedy.RETRY else None
-            return refused(ours, words(code, text, secret=token), remedy, wait)
-        return by_status(answer, code, text, secret=token, now=self._clock())
+        return judged(answer, "graph", secret=token, now=self._clock())
 
 
 def _user_url(account: Account, registration: Registration) -> str:
@@ -118,10 +101,3 @@ def _user_url(account: Account, registration: Registration) -> str:
 
 def _headers(access_token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {access_token}"}
-
-
-def _error(body: Any) -> tuple[str, str]:
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):
-        return "", ""
-    return str(error.get("code") or ""), str(error.get("message") or "")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mailbearer.errors import UnsafeEndpoint
 from mailbearer.message import Outcome, Remedy
-from mailbearer.transports.outcomes import refused, unknown, words
+from mailbearer.transports.outcomes import explained, refused, remedy_of, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mailbearer.ports import Greeting
     from mailbearer.registration import Registration
 
 
@@ -81,7 +82,7 @@ def call(
             method, url, headers=headers, body=body, ca_pem=registration.ca_pem, deadline=deadline
         )
     except UnsafeEndpoint as error:
-        return refused("unsafe_endpoint", error.detail, Remedy.HOLD)
+        return refused("unsafe_endpoint", error.detail)
     except OSError as error:
         return _not_sent(error)
     if status == 0:
@@ -89,45 +90,47 @@ def call(
     return Answer(status=status, headers=fields, body=content)
 
 
+def greet(egress: WayOut, url: str, *, registration: Registration, deadline: float) -> Greeting:
+    """Look whether an API answers; what it answers to a stranger does not matter."""
+    from mailbearer.ports import Greeting  # noqa: PLC0415 - no mail needs it
+
+    answer = call(egress, "GET", url, headers={}, body=None, registration=registration, deadline=deadline)
+    if isinstance(answer, Outcome):
+        return Greeting(reached=False, code=answer.code, detail=answer.detail)
+    return Greeting(reached=True)
+
+
 def _not_sent(error: OSError) -> Outcome:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return refused("tls_not_trusted", "The server's certificate could not be verified.", Remedy.HOLD)
+        return refused("tls_not_trusted", "The server's certificate could not be verified.")
     if isinstance(error, ssl.SSLError):
-        return refused("tls_failed", "No TLS connection could be made.", Remedy.RETRY)
+        return refused("tls_failed", "No TLS connection could be made.")
     if isinstance(error, TimeoutError):
-        return refused("connect_timeout", "The request could not be sent in time.", Remedy.RETRY)
-    return refused("connect_failed", "The request could not be sent.", Remedy.RETRY)
+        return refused("connect_timeout", "The request could not be sent in time.")
+    return refused("connect_failed", "The request could not be sent.")
 
 
 # RFC 9110 and RFC 6585 define these as refusals; 3xx other than 307 and 308 may follow an accepted request.
 _REFUSALS = frozenset({307, 308, *range(400, 429), 429, 431, 451})
-_BUSY = frozenset({408, 425, 429})
-_SERVER_ERROR = 500
 
 
-def by_status(answer: Answer, provider_code: str, text: str, *, secret: str, now: float) -> Outcome:
-    """Classify an answer by its status alone, where the provider's codes say nothing more exact."""
-    status = answer.status
-    detail = words(provider_code or f"HTTP {status}", text, secret=secret)
-    if status not in _REFUSALS:
-        return unknown("server_error" if status >= _SERVER_ERROR else "unexpected_answer", detail)
-    if status == 401:  # noqa: PLR2004 - HTTP
-        return refused("token_rejected", detail, Remedy.REFRESH)
-    if status in _BUSY:
-        return refused("throttled", detail, Remedy.RETRY, answer.retry_after(now))
-    code, remedy = _BY_STATUS.get(status, ("message_rejected", Remedy.NONE))
-    return refused(code, detail, remedy)
+def judged(answer: Answer, surface: str, *, secret: str, now: float) -> Outcome:
+    """Judge an answer that is no yes: whether it is a no by its status alone, what it means by the diagnosis."""
+    from mailbearer.diagnosis import Evidence  # noqa: PLC0415 - an accepted message needs none of it
 
+    evidence = Evidence(
+        surface=surface,
+        http_status=answer.status,
+        headers=answer.headers,
+        body=answer.body.decode("utf-8", "replace"),
+        secrets=frozenset({secret}),
+    )
+    code, detail = explained(evidence, secret=secret)
+    if answer.status not in _REFUSALS:
+        return unknown(code, detail)
+    outcome = refused(code, detail)
+    if code == "unknown_refusal":
+        from mailbearer.diagnosis.mail_side import refused_by_status  # noqa: PLC0415 - as above
 
-_BY_STATUS = {
-    307: ("redirected", Remedy.HOLD),
-    308: ("redirected", Remedy.HOLD),
-    403: ("access_denied", Remedy.HOLD),
-    404: ("mailbox_unavailable", Remedy.HOLD),
-    405: ("endpoint_wrong", Remedy.HOLD),
-    407: ("access_denied", Remedy.HOLD),
-    410: ("mailbox_unavailable", Remedy.HOLD),
-    413: ("message_too_large", Remedy.NONE),
-    421: ("endpoint_wrong", Remedy.HOLD),
-    451: ("access_denied", Remedy.HOLD),
-}
+        outcome = replace(outcome, remedy=remedy_of(refused_by_status(answer.status)))
+    return replace(outcome, retry_after=answer.retry_after(now)) if outcome.remedy is Remedy.RETRY else outcome

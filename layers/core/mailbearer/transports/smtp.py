@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mailbearer.errors import UnsafeEndpoint
 from mailbearer.message import Outcome, Remedy
 from mailbearer.transports.kept_dialogues import KeptDialogues, Key
-from mailbearer.transports.outcomes import MALFORMED_TOKEN, is_writable, refused
-from mailbearer.transports.smtp_dialogue import Dialogue, Line, Refused, Stale
+from mailbearer.transports.outcomes import is_writable, malformed_token, refused
+from mailbearer.transports.smtp_dialogue import Dialogue, Refused, Stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.account import Account
     from mailbearer.message import Outgoing
-    from mailbearer.ports import Clock
+    from mailbearer.ports import Clock, Greeting
     from mailbearer.registration import Registration, SmtpServer
+    from mailbearer.transports.smtp_wire import Line
 
 _CONNECT_LIMIT = 10.0
 _PATH = re.compile(r"[!-;=?-~](?:[ -;=?-~]*[!-;=?-~])?")
@@ -57,9 +58,9 @@ class SmtpTransport:
         if problem is not None:
             return problem
         if server is None:
-            return _NO_SERVER
+            return _no_server()
         if not is_writable(access_token):
-            return MALFORMED_TOKEN
+            return malformed_token()
         key = _key(account, registration, server, access_token)
         kept = self._kept.take(key)
         if kept is not None:
@@ -75,11 +76,30 @@ class SmtpTransport:
         if registration.smtp is None or not is_writable(access_token):
             return None if registration.smtp is None else False
         deadline = time.monotonic() + self.deadline
-        dialogue = self._opened(account, registration, registration.smtp, access_token, deadline)
+        server = registration.smtp
+        dialogue = self._connected(registration, server, access_token, deadline)
         if isinstance(dialogue, Outcome):
-            return False if dialogue.code in _PROOFS_AGAINST else None
+            return None
+        failure = _signed_in(dialogue, account, server)
         dialogue.close()
-        return True
+        if failure is None:
+            return True
+        return None if failure.remedy is Remedy.RETRY or failure.code in _NO_PROOFS else False
+
+    def greet(self, registration: Registration) -> Greeting:
+        """Look what the server offers behind verified TLS."""
+        from mailbearer.ports import Greeting  # noqa: PLC0415 - no mail needs it
+
+        server = registration.smtp
+        if server is None:
+            problem = _no_server()
+            return Greeting(reached=False, code=problem.code, detail=problem.detail)
+        dialogue = self._connected(registration, server, "", time.monotonic() + self.deadline)
+        if isinstance(dialogue, Outcome):
+            return Greeting(reached=False, code=dialogue.code, detail=dialogue.detail)
+        dialogue.close()
+        offers = (f"{keyword} {values}".strip() for keyword, values in dialogue.extensions.items())
+        return Greeting(reached=True, offers=tuple(sorted(offers)))
 
     def close(self) -> None:
         """Let go of kept connections."""
@@ -95,63 +115,86 @@ class SmtpTransport:
         self, account: Account, registration: Registration, server: SmtpServer, token: str, deadline: float
     ) -> Dialogue | Outcome:
         """Give a signed-in connection, or the outcome if there is none."""
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return _TOO_LATE
-        try:
-            line = self._egress.connect(server.host, server.port, min(left, _CONNECT_LIMIT))
-        except UnsafeEndpoint as error:
-            return refused("unsafe_endpoint", error.detail, Remedy.HOLD)
-        except TimeoutError:
-            return _TOO_LATE
-        except OSError:
-            return refused("connect_failed", f"{server.host}:{server.port} could not be reached.", Remedy.RETRY)
-        line.deadline = deadline
-        dialogue = Dialogue(line, token=token)
-        failure = self._signed_in(dialogue, account, registration, server)
+        dialogue = self._connected(registration, server, token, deadline)
+        if isinstance(dialogue, Outcome):
+            return dialogue
+        failure = _signed_in(dialogue, account, server)
         if failure is not None:
             dialogue.close()
             return failure
         return dialogue
 
-    def _signed_in(
-        self, dialogue: Dialogue, account: Account, registration: Registration, server: SmtpServer
-    ) -> Outcome | None:
-        secure: Callable[[Line], Line] = partial(self._secure, host=server.host, ca_pem=registration.ca_pem)
+    def _connected(
+        self, registration: Registration, server: SmtpServer, token: str, deadline: float
+    ) -> Dialogue | Outcome:
+        """Give a connection with TLS up and the server greeted, or the outcome if there is none."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return _too_late()
         try:
-            dialogue.open(secure, implicit_tls=server.security == "tls")
-            dialogue.sign_in(account.address, host=server.host, port=server.port)
-        except Refused as error:
-            return error.outcome
-        except ssl.SSLCertVerificationError:
-            return refused("tls_not_trusted", "The server's certificate could not be verified.", Remedy.HOLD)
-        except ssl.SSLError:
-            return refused("tls_failed", "No TLS connection could be made.", Remedy.RETRY)
+            line = self._egress.connect(server.host, server.port, min(left, _CONNECT_LIMIT))
+        except UnsafeEndpoint as error:
+            return refused("unsafe_endpoint", error.detail)
         except TimeoutError:
-            return _TOO_LATE
+            return _too_late()
         except OSError:
-            return refused("connection_lost", "The connection broke before the message was sent.", Remedy.RETRY)
-        return None
+            return refused("connect_failed", f"{server.host}:{server.port} could not be reached.")
+        line.deadline = deadline
+        dialogue = Dialogue(line, token=token, provider=registration.kind)
+        secure: Callable[[Line], Line] = partial(self._secure, host=server.host, ca_pem=registration.ca_pem)
+        failure = _tried(lambda: dialogue.open(secure, implicit_tls=server.security == "tls"))
+        if failure is not None:
+            dialogue.close()
+            return failure
+        return dialogue
 
     def _secure(self, line: Line, *, host: str, ca_pem: str) -> Line:
         return self._egress.secure(line, host, ca_pem)
 
 
-_NO_SERVER = refused("no_smtp_server", "The registration names no SMTP server.", Remedy.HOLD)
-_TOO_LATE = refused("connect_timeout", "The server did not answer in time.", Remedy.RETRY)
-_PROOFS_AGAINST = frozenset({"token_rejected", "scope_missing", "sign_in_refused", "smtp_auth_disabled"})
+# What says more of the dialogue than of the token.
+_NO_PROOFS = frozenset({"mechanism_not_offered", "mechanism_refused"})
+
+
+def _no_server() -> Outcome:
+    return refused("no_smtp_server", "The registration names no SMTP server.")
+
+
+def _too_late() -> Outcome:
+    return refused("connect_timeout", "The server did not answer in time.")
+
+
+def _signed_in(dialogue: Dialogue, account: Account, server: SmtpServer) -> Outcome | None:
+    return _tried(lambda: dialogue.sign_in(account.address, host=server.host, port=server.port))
+
+
+def _tried(step: Callable[[], None]) -> Outcome | None:
+    """Make a step of the dialogue that comes before any content; give the outcome if it failed."""
+    try:
+        step()
+    except Refused as error:
+        return error.outcome
+    except ssl.SSLCertVerificationError:
+        return refused("tls_not_trusted", "The server's certificate could not be verified.")
+    except ssl.SSLError:
+        return refused("tls_failed", "No TLS connection could be made.")
+    except TimeoutError:
+        return _too_late()
+    except OSError:
+        return refused("connection_lost", "The connection broke before the message was sent.")
+    return None
 
 
 def _problem(outgoing: Outgoing, size_limit: int) -> Outcome | None:
     """Say what keeps a message from being spoken over SMTP at all; the parser at the door refuses all of this first."""
     mime = outgoing.mime
     if len(mime) > size_limit:
-        return refused("message_too_large", f"Up to {size_limit} bytes go over SMTP.", Remedy.NONE)
+        return refused("message_too_large", f"Up to {size_limit} bytes go over SMTP.")
     if not outgoing.rcpt_to or not all(map(_PATH.fullmatch, (outgoing.mail_from, *outgoing.rcpt_to))):
-        return refused("address_invalid", "The envelope holds something that is no address in ASCII.", Remedy.NONE)
+        return refused("address_invalid", "The envelope holds something that is no address in ASCII.")
     if not mime.count(b"\n") == mime.count(b"\r") == mime.count(b"\r\n"):
         # Servers differ on what a lone CR or LF ends, which is how one message is smuggled inside another.
-        return refused("bare_line_end", "The message has line ends other than CRLF.", Remedy.NONE)
+        return refused("bare_line_end", "The message has line ends other than CRLF.")
     return None
 
 

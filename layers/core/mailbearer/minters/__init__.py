@@ -1,0 +1,1 @@
+"""Providers' own ways to make client secrets, a file each."""

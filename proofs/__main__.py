@@ -1,0 +1,125 @@
+"""`python -m proofs [crowd crash faults] [--output PATH] [--page PATH]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from proofs import crash, crowd, endings, report
+from proofs.ground import prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from proofs.ground import Ground
+
+PARTS = ("crowd", "crash", "faults")
+WIDTH = 200
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prove, show, write; gives 1 if anything came otherwise than the specification says."""
+    parser = argparse.ArgumentParser(prog="python -m proofs", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"some of: {' '.join(PARTS)}; default all")
+    parser.add_argument("--output", type=Path, help="where to write all that was seen, as JSON")
+    parser.add_argument("--page", type=Path, help="the page of the documentation whose tables to write anew")
+    options = parser.parse_args(arguments)
+    if unknown := sorted(set(options.parts) - set(PARTS)):
+        parser.error(f"there is no part {', '.join(unknown)}; choose from {', '.join(PARTS)}")
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    begin = time.monotonic()
+    proofs = Proofs(console)
+    with prepared() as ground:
+        console.print(f"[dim]the stack runs, {time.monotonic() - begin:.1f} s[/]")
+        for part in options.parts or PARTS:
+            proofs.prove(part, ground)
+    proofs.show()
+    if options.output:
+        options.output.write_text(json.dumps(proofs.as_json(), indent=1) + "\n")
+    if options.page:
+        report.write_page(options.page, report.parts(proofs.crashes, proofs.endings))
+    wrong = proofs.wrong()
+    verdict = f"[red]{wrong} came otherwise than specified[/]" if wrong else "[green]all as specified[/]"
+    console.print(f"{verdict}, {time.monotonic() - begin:.0f} s")
+    return 1 if wrong else 0
+
+
+class Proofs:
+    """What was seen so far, told line by line."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.crowds: list[crowd.Crowd] = []
+        self.crashes: list[crash.Row] = []
+        self.endings: list[endings.Ending] = []
+
+    def prove(self, part: str, ground: Ground) -> None:
+        """Go through one part."""
+        run: dict[str, Callable[[Ground], None]] = {"crowd": self._crowd, "crash": self._crash, "faults": self._faults}
+        run[part](ground)
+
+    def show(self) -> None:
+        """Print the tables."""
+        if self.crowds:
+            self._print("Many at once on an expired token", report.CROWD_HEADS, report.crowd_lines(self.crowds))
+        if self.crashes:
+            living, dead = report.halves(self.crashes)
+            title = "SIGKILL before and after every call of a refresh"
+            self._print(title, report.CRASH_HEADS, report.crash_lines(living))
+            self.console.print(report.window(living))
+            title = "The same where the owner has ended the grant"
+            self._print(title, report.CRASH_HEADS, report.crash_lines(dead))
+        if self.endings:
+            title = "Faults of the token endpoint"
+            self._print(title, report.FAULT_HEADS, report.fault_lines(self.endings, measured=True))
+
+    def wrong(self) -> int:
+        """Count what came otherwise than specified."""
+        verdicts = [each.holds for each in self.crowds] + [each.holds for each in self.crashes]
+        return [*verdicts, *(each.holds for each in self.endings)].count(False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give all of it for a file, and what the page of the documentation has to show."""
+        return {
+            "crowd": [each.as_json() for each in self.crowds],
+            "crash": [each.as_json() for each in self.crashes],
+            "faults": [each.as_json() for each in self.endings],
+            "page": report.parts(self.crashes, self.endings),
+        }
+
+    def _crowd(self, ground: Ground) -> None:
+        for prove in (crowd.refreshers, crowd.messages):
+            seen = prove(ground)
+            self.crowds.append(seen)
+            self._line(f"{seen.what}: {seen.served} served, {seen.token_calls} token calls", seen, seen.holds)
+
+    def _crash(self, ground: Ground) -> None:
+        for row in crash.prove(ground):
+            self.crashes.append(row)
+            side = "after" if row.answered else "before"
+            self._line(f"{row.case:8} killed {side:6} {row.call}: {row.seen.outcome}", row, row.holds)
+
+    def _faults(self, ground: Ground) -> None:
+        for ending in endings.prove(ground):
+            self.endings.append(ending)
+            self._line(f"{ending.provider:8} {ending.fault}: {ending.seen.state}", ending, ending.holds)
+
+    def _line(self, text: str, seen: object, holds: bool) -> None:  # noqa: FBT001
+        self.console.print(f"{'[green]✓[/]' if holds else '[red]✗[/]'} {escape(text)}")
+        if not holds:
+            self.console.print(f"  [red]{escape(str(seen))}[/]")
+
+    def _print(self, title: str, heads: Sequence[str], lines: list[report.Line]) -> None:
+        self.console.print()
+        self.console.print(report.table(title, heads, lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Every call that leaves a process, seen from outside the product; and the process's end at one of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mailbearer.egress import Egress
+from mailbearer.egress.session import GuardedAdapter, GuardedSession
+from proofs.processes import die
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import boto3
+    import requests
+
+    from mailbearer.config import Settings
+
+# What says in an AWS request what it is about, and what it is called in a table.
+_TARGETS = ("TableName", "SecretId", "logGroupName")
+_SERVICES = {
+    "dynamodb": "DynamoDB",
+    "secrets-manager": "Secrets Manager",
+    "cloudwatch-logs": "Logs",
+    "eventbridge": "EventBridge",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """A place to die: before call number `call` (from 0) leaves, or after the server did it and before we know."""
+
+    call: int
+    answered: bool
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls of one process in their order; it dies at `end`, if that is set."""
+
+    settings: Settings
+    end: Point | None = None
+    seen: list[str] = field(default_factory=list)
+
+    def watch(self, session: boto3.Session) -> None:
+        """See what clients send that are made of this session from now on."""
+        session.events.register("before-send", self._aws_leaves)
+        session.events.register("response-received", self._aws_answered)
+
+    def leaves(self, name: str) -> None:
+        """Note a call that is about to leave."""
+        self.seen.append(name)
+        if self.end == Point(len(self.seen) - 1, answered=False):
+            die()
+
+    def answered(self) -> None:
+        """Note that the server has done the last call."""
+        if self.end == Point(len(self.seen) - 1, answered=True):
+            die()
+
+    def _aws_leaves(self, request: Any, event_name: str, **_: Any) -> None:
+        service, operation = event_name.split(".")[1:]
+        self.leaves(f"{_SERVICES.get(service, service)} {operation}{self._about(request.body)}")
+
+    def _aws_answered(self, **_: Any) -> None:
+        self.answered()
+
+    def _about(self, body: bytes | str | None) -> str:
+        try:
+            request: Mapping[str, Any] = json.loads(body or "{}")
+        except ValueError:
+            return ""
+        target = next((str(request[name]) for name in _TARGETS if name in request), "")
+        prefix = f"{self.settings.secrets_prefix}/"
+        if target.startswith(prefix):
+            return f" ({target.removeprefix(prefix).partition('/')[0]})"
+        tables = {self.settings.accounts_table: "accounts", self.settings.registrations_table: "registrations"}
+        return f" ({tables[target]})" if target in tables else ""
+
+
+class WatchedEgress(Egress):
+    """The guarded way out, with somebody at the door."""
+
+    def __init__(self, calls: Calls, *, local: bool) -> None:
+        super().__init__(local=local)
+        self._calls = calls
+
+    def session(self, ca_pem: str = "") -> GuardedSession:
+        """Give a session whose calls are seen."""
+        return GuardedSession(_WatchedAdapter(self.adapter(ca_pem), self._calls))
+
+
+class _WatchedAdapter(GuardedAdapter):
+    def __init__(self, adapter: GuardedAdapter, calls: Calls) -> None:  # the way out is the other adapter's
+        self._adapter = adapter
+        self._calls = calls
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **named: Any) -> requests.Response:
+        self._calls.leaves(f"{request.method} {urlsplit(request.url or '').path.rpartition('/')[2]}")
+        response = self._adapter.send(request, *arguments, **named)
+        self._calls.answered()
+        return response
