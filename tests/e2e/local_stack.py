@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -21,11 +22,13 @@ from mailbearer.ids import derived_id
 from sandbox import local
 from sandbox.actors import way_on
 from sandbox.control.client import Control
+from sandbox.control.key_pairs import make_key_pair
 from sandbox.demo import Demo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from sandbox.control.key_pairs import KeyPair
     from sandbox.local import LocalWorld
 
 Seen = TypeVar("Seen")
@@ -72,12 +75,16 @@ def started(directory: Path) -> Iterator[LocalStack]:
 
 @dataclass(kw_only=True)
 class LocalStack:
-    """A running stack as its users meet it; `issued` are the API keys that were made on it."""
+    """A running stack as its users meet it.
+
+    `issued` are the API keys that were made on it, `handed_in` the secrets that were given to it for its vault.
+    """
 
     root: Path
     world: LocalWorld
     api: requests.Session = field(repr=False)
     issued: list[str] = field(default_factory=list, repr=False)
+    handed_in: list[str] = field(default_factory=list, repr=False)
 
     @cached_property
     def control(self) -> Control:
@@ -172,6 +179,40 @@ class LocalStack:
         self.issued.append(made)
         return made
 
+    # --- registrations ----------------------------------------------------------------------------------------------
+
+    def register(self, name: str, *options: str, secret: str = "") -> dict[str, Any]:
+        """Add a registration with the command; a secret goes in by standard input."""
+        proof = ("--client-secret-stdin",) if secret else ()
+        self.handed_in += [secret] if secret else []
+        added: dict[str, Any] = self.operate("providers", "add", name, *options, *proof, stdin=secret)
+        return added
+
+    def smtp_options(self) -> tuple[str, ...]:
+        """Give the options that name the sandbox's SMTP server."""
+        smtp = self.world.sandbox["smtp"]
+        return (
+            *("--transport", "smtp", "--smtp-host", smtp["host"], "--smtp-port", str(smtp["port"])),
+            *("--smtp-security", "starttls", "--ca-file", smtp["ca_file"]),
+        )
+
+    def oidc_options(self, client_id: str) -> tuple[str, ...]:
+        """Give the options of a registration at the tenant `oidc`, whose endpoints are discovered."""
+        scopes = [part for scope in ("openid", "email", "offline_access", "smtp") for part in ("--scope", scope)]
+        issuer = self.world.sandbox["tenants"]["oidc"]["issuer"]
+        return ("--kind", "oidc", "--client-id", client_id, "--issuer", issuer, *scopes, *self.smtp_options())
+
+    @property
+    def redirect_uri(self) -> str:
+        """Give what a provider has to know."""
+        return f"{self.world.api_url}/oauth/callback"
+
+    def key_pair(self, name: str) -> KeyPair:
+        """Make a key that will be handed in; of a private key, each line is as secret as the whole."""
+        pair = make_key_pair(name, now=datetime.now(UTC))
+        self.handed_in += pair.private_key.splitlines()[1:-1]
+        return pair
+
     # --- mailboxes --------------------------------------------------------------------------------------------------
 
     def add(self, address: str, tenant: str) -> dict[str, Any]:
@@ -199,6 +240,15 @@ class LocalStack:
         assert self.consent(added["consent_url"], tenant, address).status_code == 200
         assert self.get(f"/v1/accounts/{added['id']}")["status"] == "active"
         return str(added["id"])
+
+    def make_due(self, account: str) -> None:
+        """Let the schedule's next run look at an account, for nobody can turn a running stack's clock."""
+        self.aws("dynamodb").update_item(
+            TableName=self.output("AccountsTableName"),
+            Key={"id": {"S": account}},
+            UpdateExpression="SET probe.due_at = :now, due_at = :now",
+            ExpressionAttributeValues={":now": {"N": str(time.time())}},
+        )
 
     def grant(self, address: str) -> dict[str, Any]:
         """Give the state of a mailbox's newest grant at its provider."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -130,3 +131,27 @@ def test_mail_waits_for_a_dead_grant_and_goes_out_by_itself_after_the_reconnect(
         local_stack.settled(each["id"], "sent")
         assert local_stack.one_mail(each)
     assert local_stack.get(f"/v1/accounts/{account}")["status"] == "active"
+
+
+def test_the_schedule_finds_a_dead_grant_by_itself_and_says_who_mends_it(local_stack: LocalStack) -> None:
+    address = "fading@acme.example"
+    account = local_stack.connect(address, "oidc")
+    assert local_stack.control.revoke_tokens(mailbox=address) == 1
+    local_stack.make_due(account)
+    local_stack.rotate()
+    health = local_stack.get(f"/v1/accounts/{account}/health")
+    assert (health["state"], health["last_probe"]["outcome"]) == ("consent_required", "invalid")
+    diagnosis = health["diagnosis"]
+    assert (diagnosis["code"], diagnosis["who"]) == ("grant_expired_or_revoked", "user")
+    assert f"mailbearer accounts consent {address}" in diagnosis["remedy"]
+    asked = local_stack.world.operate("doctor", address, "--json")
+    assert (asked.returncode, json.loads(asked.stdout)["accounts"][0]["diagnosis"]) == (1, diagnosis)
+
+    sent = local_stack.send(address)
+    local_stack.settled(sent["id"], "held")
+    again = local_stack.operate("accounts", "consent", address)
+    assert again["id"] == account
+    assert local_stack.consent(again["consent_url"], "oidc", address).status_code == 200
+    local_stack.settled(sent["id"], "sent")
+    assert local_stack.one_mail(sent)
+    assert local_stack.operate("doctor", address)["accounts"][0]["diagnosis"] is None

@@ -88,7 +88,8 @@ def test_scopes_are_asked_for_only_where_the_provider_wants_to_hear_them(kind: s
 
 def test_another_mailboxs_token_is_refused_and_stays_its_owners() -> None:
     importing = Importing(answer(refresh_token=""), userinfo={"email": "eve@example.org"})
-    assert importing.refused().reason == "identity_mismatch"
+    refusal = importing.refused()
+    assert (refusal.reason, "Import one that was granted for" in refusal.detail) == ("identity_mismatch", True)
     assert importing.provider.calls["revoke"] == 0
 
 

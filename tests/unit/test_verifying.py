@@ -116,13 +116,15 @@ def test_every_credential_is_tried_on_its_own() -> None:
     assert (found["credential old"], found["credential new"]) == ("fail", "pass")
 
 
-@pytest.mark.parametrize(("days", "verdict"), [(31, None), (29, "warn"), (-1, "fail")])
-def test_a_credential_that_ends_soon_is_said(days: int, verdict: str | None) -> None:
+@pytest.mark.parametrize(
+    ("days", "said"), [(31, []), (29, [("warn", "credential_expiring")]), (-1, [("fail", "client_secret_expired")])]
+)
+def test_a_credential_that_ends_soon_is_said(days: int, said: list[tuple[str, str]]) -> None:
     bench = Bench()
     ends = bench.clock() + days * 86_400
     bench.credentials.secrets["acme"] = (Credential(id="k", client_secret="s-1", expires_at=ends),)
     findings = [finding for finding in bench.run(registration()) if "expire" in finding.detail]
-    assert [str(finding.verdict) for finding in findings] == ([verdict] if verdict else [])
+    assert [(str(finding.verdict), finding.code) for finding in findings] == said
 
 
 def test_a_registration_without_a_credential_fails_that_step_alone() -> None:

@@ -161,7 +161,9 @@ class Directory:
         idle = _NOT_SENDING if registration.flow.unattended else _GONE
         for twin in twins:
             if twin.state not in idle:
-                msg = f"{address} is connected through {registration.name} already, as {twin.id}."
+                msg = f"{address} has an account through {registration.name} already: {twin.id}, {twin.state}."
+                if twin.state in _NOT_SENDING:
+                    msg += f" Its owner connects it by a link: `mailbearer accounts consent {address}`."
                 raise Conflict(msg)
         return max(twins, key=lambda twin: twin.updated_at, default=None) if registration.flow.unattended else None
 

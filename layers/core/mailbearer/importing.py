@@ -20,6 +20,7 @@ from mailbearer.errors import (
     Unavailable,
 )
 from mailbearer.granting import mailbox_of, refusal
+from mailbearer.identity import AnotherMailbox
 
 if TYPE_CHECKING:
     from mailbearer.client import Client
@@ -97,6 +98,9 @@ class Import:
         except MailbearerError as error:
             if answer.refresh_token != handed_in:
                 self.granting.give_back(registration, answer, whose=mailbox_of(error, account))
+            if isinstance(error, AnotherMailbox):
+                msg = f"The refresh token is another mailbox's. Import one that was granted for {account.address}."
+                raise ConsentRefused(msg, reason=error.reason, status=error.status) from error
             raise
 
 

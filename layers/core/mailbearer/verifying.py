@@ -149,7 +149,7 @@ class Verification:
         days = int(left // 86_400)
         if left <= 0:
             return _found(step, registration, Verdict.FAIL, "It has expired.", "client_secret_expired")
-        return _found(step, registration, Verdict.WARN, f"It expires in {days} days.", "client_secret_expired")
+        return _found(step, registration, Verdict.WARN, f"It expires in {days} days.", "credential_expiring")
 
     def _prove(self, step: str, registration: Registration, credential: Credential, mailbox: Account | None) -> Finding:
         if registration.flow is Flow.JWT_BEARER and mailbox is None:
