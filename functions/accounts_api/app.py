@@ -176,7 +176,7 @@ def connect(request: Request) -> Response:
         if found.device is None:
             page = wiring().consent.page(ticket, found)
             return pages.consent_page(page.account, page.registration, page.authorization_url)
-        seen = wiring().device.look(found)
+        seen = wiring().device.look(found, ticket)
         if isinstance(seen, DevicePage):
             return pages.device_page(seen.account, seen.registration, seen.device, again_in=seen.again_in)
         return _connected_page(seen)

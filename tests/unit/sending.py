@@ -18,6 +18,7 @@ from mailbearer.message import Address, Message, MessageRecord, Outcome, Remedy,
 from mailbearer.mime import read_raw
 from mailbearer.providers import definition_of
 from mailbearer.resubmission import Resubmission
+from mailbearer.standing import Standing
 from mailbearer.submission import Submission
 from mailbearer.token import TokenSet, TokenState
 from mailbearer.trail import BufferedTrail
@@ -51,11 +52,9 @@ ACCEPTED = Outcome(verdict=Verdict.ACCEPTED, code="ok", provider_id="provider-1"
 LOST = Outcome(verdict=Verdict.UNKNOWN, code="answer_lost", detail="No answer came.")
 
 
-def refusal(remedy: Remedy = Remedy.RETRY, *, retry_after: float | None = None) -> Outcome:
+def refusal(remedy: Remedy = Remedy.RETRY, *, retry_after: float | None = None, code: str = "refused") -> Outcome:
     """Give the outcome of a call that was certainly not accepted."""
-    return Outcome(
-        verdict=Verdict.NOT_ACCEPTED, code="refused", detail="550 no", remedy=remedy, retry_after=retry_after
-    )
+    return Outcome(verdict=Verdict.NOT_ACCEPTED, code=code, detail="550 no", remedy=remedy, retry_after=retry_after)
 
 
 class Sending:
@@ -159,6 +158,7 @@ class Sending:
             clock=self.clock,
             random_bytes=self.random_bytes,
             slots=MailboxSlots(),
+            standing=Standing(accounts=self.accounts, events=self.events, trail=self.trail),
         )
 
     def share_faults(self, faults: Faults) -> None:

@@ -561,3 +561,42 @@ def test_a_body_dropped_at_the_limit_of_the_queue_goes_through_the_bucket_when_d
     sending.drop(json.dumps(sending.body(text="x" * 1_048_000)))
     assert [done.verb for done in sending.work()] == [Verb.DEFERRED, Verb.SENT]
     assert sending.content.faults.calls == ["put", "get", "delete"]
+
+
+FRESH = tuple(TokenAnswer(access_token=f"access-{number}", expires_in=3600) for number in range(2, 9))
+
+
+def test_why_a_mailboxs_mail_waits_is_kept_on_it_and_told_once_until_mail_goes_again() -> None:
+    denied = refusal(Remedy.HOLD, code="mailbox_access_denied")
+    sending = Sending(denied, denied, denied, ACCEPTED, ACCEPTED, refresh=FRESH)
+    sending.accept()
+    sending.work()
+    sending.accept("second")
+    sending.work()
+    sending.trail.flush()
+    stands = sending.accounts.get(sending.ann.id)
+    assert stands
+    assert stands.mail_refusal == ""
+    told = [event.action for event in sending.log.events if event.action.startswith("account.mail")]
+    assert told == ["account.mail_refused", "account.mail_accepted"]
+    assert [kind for kind, _ in sending.events.published].count("account.mail_refused") == 1
+
+
+@pytest.mark.parametrize("code", ["daily_limit", "server_busy"])
+def test_what_ends_by_itself_is_no_finding_about_the_mailbox(code: str) -> None:
+    sending = Sending(refusal(Remedy.HOLD, code=code), ACCEPTED, refresh=FRESH)
+    sending.accept()
+    sending.work()
+    sending.trail.flush()
+    assert not [event for event in sending.log.events if event.action.startswith("account.mail")]
+
+
+def test_a_mailbox_that_cannot_be_written_does_not_hold_up_its_mail() -> None:
+    sending = Sending(refusal(Remedy.HOLD, code="mailbox_access_denied"), ACCEPTED, refresh=FRESH)
+    sending.accept()
+    sending.accounts.faults.before("replace", Unavailable("throttled"))
+    sending.work()
+    sending.trail.flush()
+    assert "account.mail_unnoted failed" in sending.log.actions
+    (record,) = sending.messages.records.values()
+    assert record.status is Status.SENT

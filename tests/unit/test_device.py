@@ -27,6 +27,7 @@ from mailbearer.granting import Connected
 from mailbearer.ports import DeviceAuthorization
 from mailbearer.providers import definition_of
 from mailbearer.registration import Flow
+from mailbearer.sealing import unseal
 from tests.fakes import ScriptedAuthorizationServer
 from tests.unit.grants import REGISTRATION, Crash, Grants, Trap, answer, crash, mailbox, registration
 
@@ -73,7 +74,7 @@ class Typing:
     def look(self, *, after: float = 6) -> DevicePage | Connected:
         """Load the page so many seconds later."""
         self.grants.clock.advance(after)
-        return self.flow.look(self.consent)
+        return self.flow.look(self.consent, self.ticket)
 
     def refused(self) -> ConsentRefused:
         """Load the page, expect a refusal, and see that it is audited and that nothing is stored."""
@@ -134,12 +135,22 @@ def test_another_mailbox_is_refused_and_its_grant_given_back() -> None:
     assert dict(typing.provider.asked)["revoke"]["token"] == "refresh-1"
 
 
+def test_whoever_reads_the_table_does_not_have_the_device_code() -> None:
+    typing = Typing()
+    (consent,) = typing.grants.consents.consents.values()
+    assert consent.device is not None
+    assert GIVEN.device_code not in consent.device.code
+    with pytest.raises(ValueError, match="another ticket"):
+        unseal(consent.device.code, "another-ticket")
+    assert unseal(consent.device.code, typing.ticket) == GIVEN.device_code
+
+
 def test_twenty_loads_at_once_ask_once() -> None:
     typing = Typing(PENDING)
     typing.grants.clock.advance(6)
     consent = typing.consent
     with ThreadPoolExecutor(20) as pool:
-        pages = list(pool.map(lambda _: typing.flow.look(consent), range(20)))
+        pages = list(pool.map(lambda _: typing.flow.look(consent, typing.ticket), range(20)))
     assert all(isinstance(page, DevicePage) for page in pages)
     assert typing.asked == 1
 

@@ -42,6 +42,7 @@ class Probe:
 class Account:
     """One mailbox; `provider` names its registration, times are epoch seconds.
 
+    `mail_refusal` is the diagnosis' code for why the mail side takes no mail from it, empty while it does.
     `grants` are the moments at which consents gave refresh tokens that may still live: some providers cap their number.
     `revocation_pending` says that the provider or the vault has still to be told of a revocation. `revision` grows by
     one with every change, so that no writer overwrites what it has not read.
@@ -65,6 +66,7 @@ class Account:
     revision: int = 0
     token: TokenState = field(default_factory=TokenState)
     probe: Probe = field(default_factory=Probe)
+    mail_refusal: str = ""
     grants: tuple[float, ...] = ()
 
     @property
@@ -91,7 +93,8 @@ class Account:
 class DeviceCode:
     """A device code (RFC 8628) and when to ask for its tokens: not before `ask_at`, then every `interval` seconds.
 
-    `asked_by` is a random mark of whoever asked last, so that of many who want to ask at once one does.
+    `code` is sealed with the link's ticket, which the table does not know. `asked_by` is a random mark of whoever asked
+    last, so that of many who want to ask at once one does.
     """
 
     code: str = field(repr=False)

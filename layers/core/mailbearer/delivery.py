@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Transport,
     )
     from mailbearer.registration import Registration
+    from mailbearer.standing import Standing
     from mailbearer.trail import Trail
 
 MAX_ATTEMPTS = 20
@@ -106,6 +107,7 @@ class Delivery:
     clock: Clock
     random_bytes: RandomBytes
     slots: MailboxSlots
+    standing: Standing
 
     def deliver(self, job: Job, *, deadline: float) -> Delivered:
         """Take one copy as far as it goes; when this returns, the copy may be acknowledged.
@@ -280,7 +282,9 @@ class Delivery:
         now = self.clock()
         tried = Attempt(at=now, outcome=outcome.verdict, code=outcome.code, detail=outcome.detail[:300])
         if outcome.verdict is Verdict.ACCEPTED:
-            return self._sent(sending, outcome, tried)
+            delivered = self._sent(sending, outcome, tried)
+            self.standing.accepted(ready.account)
+            return delivered
         if outcome.verdict is Verdict.UNKNOWN:
             if sending.on_unknown == "resend" and sending.attempt < MAX_ATTEMPTS:
                 return self._defer(sending, message, now + self._backoff(sending), tried)
@@ -291,20 +295,22 @@ class Delivery:
         if sending.attempt >= MAX_ATTEMPTS:
             detail = f"Given up after {sending.attempt} attempts; the last said: {outcome.code} {outcome.detail}"
             return self._end(sending, message, Status.FAILED, code="attempts_exhausted", detail=detail, tried=tried)
-        wait = self._backoff(sending)
         refresh = remedy is Remedy.REFRESH and self.lifecycle.may_force(ready.account)
-        if refresh:
-            wait = _AFTER_REFRESH
+        deferred = self._defer(sending, message, now + self._wait(sending, outcome, refresh=refresh), tried)
         if remedy is Remedy.HOLD:
-            wait = max(wait, _HELD_RETRY)
-        if outcome.retry_after is not None:
-            # The provider's word counts upwards only: a Retry-After of 1 has been seen where ten minutes were meant.
-            wait = max(wait, min(outcome.retry_after, 86_400.0))
-        deferred = self._defer(sending, message, now + wait, tried)
+            self.standing.refused(ready.account, outcome.code)
         if refresh:
             # Only now: a worker that dies while it refreshes must not leave a certain refusal looking like `unknown`.
             self.lifecycle.force_refresh(ready.account.id)
         return deferred
+
+    def _wait(self, sending: MessageRecord, outcome: Outcome, *, refresh: bool) -> float:
+        """Give the seconds until a message that was certainly not taken is tried again."""
+        wait = _AFTER_REFRESH if refresh else self._backoff(sending)
+        if outcome.remedy is Remedy.HOLD:
+            wait = max(wait, _HELD_RETRY)
+        # The provider's word counts upwards only: a Retry-After of 1 has been seen where ten minutes were meant.
+        return max(wait, min(outcome.retry_after or 0.0, 86_400.0))
 
     def _sent(self, sending: MessageRecord, outcome: Outcome, tried: Attempt) -> Delivered:
         sent = replace(

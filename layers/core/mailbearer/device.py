@@ -27,6 +27,7 @@ from mailbearer.errors import (
     TooManyGrants,
     Unavailable,
 )
+from mailbearer.sealing import seal, unseal
 from mailbearer.tickets import CONSENT_LIFE, hash_of, state_of, unknown_state
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class DeviceFlow:
                 created_at=now,
                 expires_at=now + min(CONSENT_LIFE, given.expires_in),
                 device=DeviceCode(
-                    code=given.device_code,
+                    code=seal(given.device_code, ticket),
                     user_code=given.user_code,
                     verification_uri=given.verification_uri,
                     verification_uri_complete=given.verification_uri_complete,
@@ -105,7 +106,7 @@ class DeviceFlow:
         )
         return self.tickets.link(ticket)
 
-    def look(self, consent: Consent) -> DevicePage | Connected:
+    def look(self, consent: Consent, ticket: str) -> DevicePage | Connected:
         """Ask for the tokens if it is time to; gives the page to go on showing, or the connected mailbox.
 
         Raises `ConsentRefused` once it cannot come to a good end, `Unavailable` if the log or a store is down.
@@ -115,7 +116,7 @@ class DeviceFlow:
             waiting = self._take_turn(account, registration, consent)
             if isinstance(waiting, DevicePage):
                 return waiting
-            answer = self._ask(registration, waiting)
+            answer = self._ask(registration, waiting, ticket)
             if isinstance(answer, Consent):
                 return self._page(account, registration, answer)
             return self._finish(account, registration, waiting, answer)
@@ -144,11 +145,11 @@ class DeviceFlow:
             raise unknown_state()
         return mine if stands == mine else self._page(account, registration, stands)
 
-    def _ask(self, registration: Registration, consent: Consent) -> TokenAnswer | Consent:
+    def _ask(self, registration: Registration, consent: Consent, ticket: str) -> TokenAnswer | Consent:
         """Ask once; gives the tokens, or the consent as it waits on."""
         device = _device_of(consent)
         try:
-            return self.client.poll_device(registration, device_code=device.code)
+            return self.client.poll_device(registration, device_code=unseal(device.code, ticket))
         except AuthorizationPending as error:
             return self._wait(consent, device.interval + (_SLOWER if error.slow_down else 0))
         except SecretMissing as error:

@@ -114,6 +114,8 @@ def _findings(account: Account, now: float, drift: Drift) -> Iterator[_Finding]:
             yield refusal
         if probe.code:
             yield _Finding(probe.code)
+        if account.mail_refusal:
+            yield _Finding(account.mail_refusal, more="Mail through it waits.")
         if token.ending and token.grant_ends_at > now:
             yield _Finding(token.ending, more=f"The present grant ends at {rfc3339(token.grant_ends_at)}.")
         yield from _drifted(account, drift)

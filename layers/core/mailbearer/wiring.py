@@ -345,6 +345,7 @@ class Wiring:
         from mailbearer.mailbox_slots import MailboxSlots
         from mailbearer.mime import compose
         from mailbearer.registration_cache import RegistrationCache
+        from mailbearer.standing import Standing
 
         return Delivery(
             messages=self.messages,
@@ -359,6 +360,7 @@ class Wiring:
             clock=self.clock,
             random_bytes=self.random_bytes,
             slots=MailboxSlots(),
+            standing=Standing(accounts=self.accounts, events=self.events, trail=self.trail),
         )
 
     @cached_property

@@ -55,6 +55,9 @@ class GraphTransport:
         """Ask whose token it is; None if it may not read that, or if no answer came."""
         if not is_writable(access_token):
             return False
+        if registration.flow == "client_credentials":
+            # An application may read of many a mailbox in the directory that Exchange does not let it send from.
+            return None
         answer = call(
             self._egress,
             "GET",
