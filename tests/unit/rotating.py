@@ -62,12 +62,12 @@ class Rotating:
         )
 
     def edits(self) -> CredentialEdits:
-        return CredentialEdits(credentials=self.vault, trail=self.trail)
+        return CredentialEdits(registrations=self.registrations, credentials=self.vault, trail=self.trail)
 
     def operator(self) -> CredentialEdits:
         """Give what an operator edits with, whose audit events go into a stream of their own."""
         trail = BufferedTrail(FakeAuditLog(), self.spool, self.clock, self.random_bytes, actor="operator")
-        return CredentialEdits(credentials=self.vault, trail=trail)
+        return CredentialEdits(registrations=self.registrations, credentials=self.vault, trail=trail)
 
     def step(self, step: str, token: str, *, time_left: float = LIMIT) -> str:
         """Call the function for one step, in a process of its own."""

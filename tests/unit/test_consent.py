@@ -588,3 +588,15 @@ def test_a_bus_that_is_down_changes_nothing() -> None:
     connecting.grants.events.faults.before("publish", Unavailable("bus"))
     assert connecting.finish().account.state is AccountState.ACTIVE
     assert "event.unpublished failed" in connecting.grants.actions()
+
+
+def test_a_link_made_after_a_revocation_outlives_the_end_of_that_revocation() -> None:
+    grants = Grants()
+    account = grants.connect()
+    grants.provider.faults.before("revoke", TokenEndpointBusy("503"))
+    grants.revocation().revoke(account, actor="key_1", reason="requested")
+    grants.clock.advance(10)
+    ticket = grants.consent().begin(grants.now(), actor="key_1").rpartition("/")[2]
+    grants.clock.advance(100)
+    assert grants.revocation().finish(grants.now()).secret_retired
+    grants.consent().page(ticket, grants.tickets().find(ticket))

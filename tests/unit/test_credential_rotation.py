@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,7 @@ from mailbearer.errors import (
     Unavailable,
 )
 from mailbearer.registration import Flow
-from tests.unit.grants import Crash, Trap
+from tests.unit.grants import Crash, Trap, registration
 from tests.unit.rotating import DAY, NAME, SECRET_ID, Rotating
 
 if TYPE_CHECKING:
@@ -480,3 +481,19 @@ def test_a_first_credential_that_has_ended_is_tried_once_and_then_last() -> None
     worker.refresh(registration, refresh_token="refresh-1", scope="Mail.Send")
     assert rotating.minter.faults.calls[-1:] == ["token"]
     assert len(rotating.minter.faults.calls) == 9
+
+
+def test_a_secret_that_another_registration_of_the_application_still_uses_is_not_taken_away() -> None:
+    rotating = Rotating()
+    sibling = registration(name="acme-smtp", kind="microsoft", endpoints=rotating.registrations.listing()[0].endpoints)
+    rotating.registrations.create(sibling)
+    rotating.vault.create(sibling.name, rotating.first)
+    rotating.rotate()
+    rotating.clock.advance(OVERLAP)
+    assert rotating.tending().run().problems == {NAME: "credential_shared"}
+    assert rotating.minter.takes(rotating.first.client_secret)
+    new = rotating.current().credentials[0]
+    before = rotating.vault.stored(sibling.name)
+    rotating.vault.replace(sibling.name, replace(before, credentials=(new,)), expected=before)
+    assert rotating.tending().run().problems == {}
+    assert not rotating.minter.takes(rotating.first.client_secret)

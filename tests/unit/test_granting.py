@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mailbearer.account import AccountState
-from mailbearer.errors import ConsentRefused, TokenEndpointBusy, TooManyGrants, Unavailable
+from mailbearer.errors import ConsentRefused, GrantDead, TokenEndpointBusy, TooManyGrants, Unavailable
 from mailbearer.providers import definition_of
 from mailbearer.tickets import state_of
 from mailbearer.token import TokenState
-from tests.unit.grants import Crash, Grants, Trap, mailbox, registration, watch
+from tests.unit.grants import ADMIN, Crash, Grants, Trap, mailbox, registration, watch
 from tests.unit.test_consent import reconnect
 
 if TYPE_CHECKING:
@@ -252,3 +254,60 @@ def test_where_the_provider_keeps_all_only_the_newest_is_remembered() -> None:
     grants.clock.advance(1)
     _, connected = reconnect(grants)
     assert connected.account.grants == (grants.clock(),)
+
+
+def test_a_refresh_of_the_old_grant_does_not_store_its_tokens_over_the_new_ones() -> None:
+    grants = Grants()
+    grants.connect(ends_in=100)
+    asked, opened = threading.Event(), threading.Event()
+    slow = threading.Thread(target=lambda: refresh(grants, asked))
+
+    def old_grant_is_being_used() -> None:
+        asked.set()
+        opened.wait(5)
+
+    def begin() -> None:
+        grants.provider.faults.before("refresh", old_grant_is_being_used)
+        slow.start()
+        asked.wait(5)
+
+    grants.vault.faults.before("open", begin)
+    grants.vault.faults.after("open", opened.set)
+    _, connected = reconnect(grants)
+    slow.join(5)
+    stored = grants.vault.read(connected.account.id)
+    assert stored is not None
+    assert stored.version == grants.now().token.version
+    assert stored.tokens.refresh_token == "refresh-2", "the one that the owner has just granted"
+
+
+def refresh(grants: Grants, asked: threading.Event) -> None:
+    """Refresh as the schedule does; whoever has to wait says so, for the token endpoint will not be asked."""
+
+    def wait(_seconds: float) -> None:
+        asked.set()
+        time.sleep(0.01)
+
+    account = grants.now()
+    grants.lifecycle(wait).refresh(account.id, needed_until=account.token.expires_at + 1)
+
+
+def test_a_mailbox_that_was_paused_when_its_grant_died_comes_back_paused() -> None:
+    grants = Grants()
+    grants.connect(state=AccountState.PAUSED, ends_in=10)
+    grants.provider.refresh_tokens.clear()
+    with pytest.raises(GrantDead):
+        grants.lifecycle().usable(grants.now(), needed_for=45)
+    assert grants.now().state is AccountState.CONSENT_REQUIRED
+    _, connected = reconnect(grants)
+    assert connected.account.state is AccountState.PAUSED
+    assert grants.directory().resume(connected.account, ADMIN).state is AccountState.ACTIVE
+
+
+def test_an_address_that_becomes_the_mailbox_only_when_made_small_is_another_mailbox() -> None:
+    grants = Grants()
+    grants.connect(state=AccountState.CONSENT_REQUIRED, address="kim@example.org")
+    grants.provider.userinfo = lambda *_: {"email": "\N{KELVIN SIGN}im@example.org"}  # type: ignore[method-assign]
+    with pytest.raises(ConsentRefused) as refused:
+        reconnect(grants)
+    assert refused.value.reason == "identity_mismatch"

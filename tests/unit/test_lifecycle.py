@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -29,6 +31,7 @@ from tests.fakes import ScriptedAuthorizationServer
 from tests.unit.grants import REGISTRATION, Grants, Waiting, answer
 
 if TYPE_CHECKING:
+    from mailbearer.lifecycle import Lifecycle
     from mailbearer.ports import TokenAnswer
 
 DAY = 86_400
@@ -796,3 +799,39 @@ def test_no_token_prints() -> None:
     shown = repr((grants.secret(), answer(), StoredToken(grants.secret(), "v"), REGISTRATION))
     assert "access-1" not in shown
     assert "refresh-1" not in shown
+
+
+def test_of_many_processes_one_has_the_forced_refresh_also_when_the_write_budget_is_spent() -> None:
+    grants = Grants(rotating=False)
+    account = grants.connect(token={"write_allowance_at": grants.clock() + 10 * WRITE_EVERY})
+    processes = [grants.lifecycle(lambda _: time.sleep(0.001)) for _ in range(6)]
+    ready = threading.Barrier(len(processes))
+
+    def force(process: Lifecycle) -> bool:
+        wanted = grants.now().token.version
+        ready.wait(5)
+        try:
+            process.refresh(account.id, needed_until=0, refused_version=wanted)
+        except RefreshDeferred:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(processes)) as pool:
+        assert sorted(pool.map(force, processes)) == [False] * 5 + [True]
+    assert grants.provider.faults.calls.count("refresh") == 1
+
+
+@pytest.mark.parametrize("looks_before", [1, 2])
+def test_a_vault_that_fails_before_or_after_the_call_does_not_make_its_answer_a_lost_one(looks_before: int) -> None:
+    grants = Grants()
+    account = grants.connect(ends_in=-1)
+    grants.provider.refresh_tokens.clear()
+    grants.vault.faults.before("read", lambda: None, times=looks_before)
+    grants.vault.faults.before("read", Unavailable("throttled"))
+    with pytest.raises((Unavailable, RefreshDeferred)):
+        grants.lifecycle().refresh(account.id, needed_until=grants.clock() + 60)
+    assert not grants.now().token.lease_owner
+    grants.clock.advance(3600)
+    with pytest.raises(GrantDead) as dead:
+        grants.lifecycle().refresh(account.id, needed_until=grants.clock() + 60)
+    assert dead.value.reason == "grant_expired_or_revoked", "and not rotation_lost_or_revoked"

@@ -17,6 +17,7 @@ from mailbearer.errors import (
     Unavailable,
 )
 from mailbearer.revocation import LONGEST_IN_FLIGHT, PATIENCE, RETRY_EVERY, Telling
+from mailbearer.token import TokenSet
 from tests.fakes import ScriptedAuthorizationServer
 from tests.unit.grants import Crash, Grants, Trap, watch
 
@@ -207,6 +208,27 @@ def test_a_registration_that_is_refused_for_good_is_given_up_after_a_week_and_a_
     assert not grants.now().revocation_pending
     assert "account.revoked unconfirmed" in grants.actions()
     assert grants.events.published[-1][0] == "account.revocation_unconfirmed"
+
+
+def test_what_somebody_in_flight_may_still_store_is_looked_for_once_more() -> None:
+    grants = Grants()
+    account = grants.connect(token={"lease_owner": "consent", "lease_until": 9_999_999_999.0})
+    done = grants.revocation().revoke(account, actor="key_1", reason="requested")
+    assert (done.secret_retired, done.account.revocation_pending) == (True, True)
+    late = grants.provider.grant()
+    stored = TokenSet(
+        access_token=late.access_token,
+        refresh_token=late.refresh_token,
+        expires_at=grants.clock() + 3600,
+        obtained_at=grants.clock(),
+        scope="",
+    )
+    grants.vault.open(account.id, stored, "late")
+    grants.clock.advance(RETRY_EVERY)
+    grants.rotation().run(deadline=grants.clock() + 290)
+    assert grants.vault.read(account.id) is None
+    assert late.refresh_token in grants.provider.revoked
+    assert not grants.now().revocation_pending
 
 
 def test_two_who_finish_at_once_do_not_meet() -> None:

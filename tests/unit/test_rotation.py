@@ -10,6 +10,7 @@ import pytest
 
 from mailbearer.account import Account, AccountState, Probe
 from mailbearer.errors import AuditUnavailable, GrantRefused, TokenEndpointBusy, TokenRefused, Unavailable
+from mailbearer.health import health_resource
 from mailbearer.rotation import AT_ONCE, MARGIN, RUN_TAKES, Summary, in_threads
 from mailbearer.upkeep import LONGEST_PAUSE, SHORTEST_PAUSE
 from tests.fakes import ScriptedAuthorizationServer
@@ -573,3 +574,13 @@ def test_a_run_that_dies_while_it_queues_has_taken_nothing_from_anybody(number: 
     assert run(grants).refreshed == RUN_TAKES
     names = [f"box{box}" for box in range(QUEUED)]
     assert {due.account_id for due in grants.rotation_queue.queued} == {grants.now(name).id for name in names}
+
+
+def test_the_health_of_a_mailbox_whose_secret_is_gone_says_so() -> None:
+    grants = Grants()
+    account = grants.connect(ends_in=10)
+    grants.vault.secrets.clear()
+    grants.rotation().run(deadline=grants.clock() + 900)
+    diagnosis = health_resource(grants.now(), grants.clock(), f"/v1/accounts/{account.id}/consent")["diagnosis"]
+    assert diagnosis is not None
+    assert diagnosis["code"] == "secret_missing"

@@ -44,6 +44,7 @@ class Account:
 
     `mail_refusal` is the diagnosis' code for why the mail side takes no mail from it, empty while it does.
     `grants` are the moments at which consents gave refresh tokens that may still live: some providers cap their number.
+    `pause_kept` says that the operator had paused the mailbox when its grant died, so that it comes back paused.
     `revocation_pending` says that the provider or the vault has still to be told of a revocation. `revision` grows by
     one with every change, so that no writer overwrites what it has not read.
     """
@@ -61,6 +62,7 @@ class Account:
     scopes_granted: tuple[str, ...] = ()
     created_at: float
     updated_at: float
+    pause_kept: bool = False
     revocation_pending: bool = False
     revoked_at: float = 0
     revision: int = 0
@@ -85,6 +87,9 @@ class Account:
 
         Domains and the own address compare without case.
         """
+        # Some letters beyond ASCII (the Kelvin sign) become ASCII ones when they are made small.
+        if not address.isascii():
+            return False
         wanted = address.lower()
         return wanted == self.address.lower() or wanted in (alias.lower() for alias in self.aliases)
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mailbearer.certificates import sha1_thumbprint
-from mailbearer.errors import Conflict, MailbearerError, NotFound
+from mailbearer.errors import Conflict, MailbearerError, NotFound, SecretMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mailbearer.credential import Credential, CredentialSet
-    from mailbearer.ports import CredentialMinter, CredentialVault, ListedCredential
+    from mailbearer.ports import CredentialMinter, CredentialVault, ListedCredential, RegistrationStore
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 
@@ -27,6 +28,7 @@ _TRIES = 5
 class CredentialEdits:
     """What an operator does to the credentials of a registration."""
 
+    registrations: RegistrationStore
     credentials: CredentialVault
     trail: Trail
 
@@ -86,6 +88,20 @@ class CredentialEdits:
         self.trail.note("credential.removed", registration.name, "removed", actor=actor, **facts)
         return after
 
+    def also_used_by(self, registration: Registration, credential: Credential) -> str:
+        """Name another registration of the same client that has this credential, empty if there is none.
+
+        Ended at the provider it would end for that one too.
+        """
+        for other in self.registrations.listing():
+            same_client = (other.kind, other.client_id) == (registration.kind, registration.client_id)
+            if other.name == registration.name or not same_client:
+                continue
+            with suppress(SecretMissing):
+                if any(kept.is_same(credential) for kept in self.credentials.read(other.name)):
+                    return other.name
+        return ""
+
     def change(
         self, registration: str, edit: Callable[[CredentialSet], CredentialSet]
     ) -> tuple[CredentialSet, CredentialSet]:
@@ -106,6 +122,8 @@ class CredentialEdits:
     def _remove_there(self, registration: Registration, credential: Credential, minter: CredentialMinter) -> None:
         if credential.kind != "client_secret":
             raise Conflict("Only client secrets can be removed at the provider from here; remove a certificate there.")
+        if other := self.also_used_by(registration, credential):
+            raise Conflict(f"The registration {other} has this secret too; give it the new one first.")
         found = find_listed(credential, minter.listing(registration))
         if found is None and (not credential.id or credential.id.startswith(OWN_IDS)):
             raise Conflict("Which of the provider's client secrets this is cannot be told; remove it there yourself.")

@@ -84,6 +84,12 @@ class CredentialTending:
         if not self.client.prove(registration, first):
             tended.problems[registration.name] = "credential_unproven"
             return
+        if shared := [credential for credential in over if self.edits.also_used_by(registration, credential)]:
+            # It stays until the operator has given the other registration the new one too.
+            tended.problems[registration.name] = "credential_shared"
+            over = [credential for credential in over if credential not in shared]
+            if not over:
+                return
         listed = minter.listing(registration)
         for credential in over:
             self.trail.intend("credential.retire", registration.name, credential=credential.name)

@@ -18,6 +18,7 @@ from mailbearer.errors import (
     Unavailable,
 )
 from mailbearer.identity import AnotherMailbox
+from mailbearer.lease import LEASE_SECONDS
 from mailbearer.news import News
 from mailbearer.token import StoredToken, TokenSet, TokenState, fingerprint, planned_version
 
@@ -172,7 +173,11 @@ class Granting:
         return Connected(active, missing, excessive)
 
     def _fence(self, account: Account, registration: Registration, tokens: TokenSet) -> Account:
-        """Take the next fence and count the grant, so that it counts also if all that follows fails."""
+        """Take the next fence with its lease, and count the grant, so that it counts also if all that follows fails.
+
+        The lease keeps a refresh of the old grant from beginning before the account knows the new one: it would store
+        the old grant's tokens over the new grant's.
+        """
         for _ in range(_TRIES):
             if account.revocation_pending and account.token.lease_until > self.clock():
                 # Whoever finishes the revocation is about to retire the secret, and could not tell ours from the old.
@@ -181,7 +186,7 @@ class Granting:
             fenced = account.changed(
                 updated_at=tokens.obtained_at,
                 grants=self._counted(account, registration, tokens),
-                token=replace(account.token, fence=account.token.fence + 1),
+                token=replace(account.token, fence=account.token.fence + 1, lease_until=self.clock() + LEASE_SECONDS),
             )
             stored = self._replace(fenced, expected=account)
             if stored == fenced:
@@ -228,7 +233,8 @@ class Granting:
         for _ in range(_TRIES):
             active = self.lease.granted(account, stored, definition=definition, ends_in=ends_in)
             # What the operator paused stays paused, whoever consents.
-            state = AccountState.PAUSED if account.state is AccountState.PAUSED else AccountState.ACTIVE
+            paused = account.state is AccountState.PAUSED or account.pause_kept
+            state = AccountState.PAUSED if paused else AccountState.ACTIVE
             active = replace(active, state=state, scopes_wanted=registration.scopes)
             result = self._replace(active, expected=account)
             if result == active:

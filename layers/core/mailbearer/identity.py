@@ -105,10 +105,13 @@ def _address(claims: Mapping[str, object], definition: Definition) -> str:
     for name in definition.identity_claims:
         value = claims.get(name)
         if isinstance(value, str) and "@" in value:
-            return value.lower() if name != "email" or _verified(claims, definition) else _NOBODY
+            # Made small, some letters beyond ASCII (the Kelvin sign) become those of another's address.
+            counts = value.isascii() and (name != "email" or _verified(claims, definition))
+            return value.lower() if counts else _NOBODY
     return ""
 
 
 def _verified(claims: Mapping[str, object], definition: Definition) -> bool:
     verified = claims.get("email_verified")
+    verified = verified.lower() if isinstance(verified, str) else verified
     return verified in (True, "true") if definition.says_email_verified else verified not in (False, "false")

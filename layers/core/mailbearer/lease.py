@@ -125,6 +125,7 @@ class Lease:
             reason="",
             updated_at=now,
             scopes_granted=tuple(stored.tokens.scope.split()),
+            pause_kept=False,
             revocation_pending=False,
             token=_well(fresh, stored),
             probe=Probe(due_at=now),
@@ -170,7 +171,12 @@ class Lease:
             ),
             state=AccountState.CONSENT_REQUIRED,
             reason=reason,
+            pause_kept=account.pause_kept or account.state is AccountState.PAUSED,
         )
+
+    def let_go(self, account: Account) -> Account:
+        """Give the lease back as if it had not been taken: nobody was asked anything."""
+        return self._update(account, lambda state: replace(state, lease_owner="", lease_until=0))
 
     def wake(self, account: Account) -> Account:
         """End the back-off, for what it waited for has been mended: the schedule tries again with its next run."""

@@ -187,6 +187,10 @@ class Lifecycle:
             why = f"The provider gives no more than {budget[0]} tokens in {budget[1]:.0f} seconds."
             return self._refusals.make_do(stored, calls[0] + budget[1], wish, why)
         forced = wish.refused_version is not None
+        if forced and not self.may_force(account):
+            # Somebody else had it while we waited; what he got may live in his process alone (write budget).
+            why = "The refresh of these five minutes has been used."
+            return self._refusals.make_do(stored, account.token.forced_at + FORCED_EVERY, wish, why)
         leased = self.lease.take(account, stored, forced=forced, budget=budget)
         return self._renewal.renew(leased, registration, wish) if leased is not None else None
 

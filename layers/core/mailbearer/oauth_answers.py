@@ -300,9 +300,10 @@ def _seconds(value: object) -> float | None:
 
 
 def _scope(value: object) -> str | None:
+    """Read a scope; a blank one says nothing, for no grant is for nothing (RFC 6749 section 3.3)."""
     if isinstance(value, list):
-        return " ".join(map(str, value))
-    return value if isinstance(value, str) else None
+        value = " ".join(map(str, value))
+    return value if isinstance(value, str) and value.strip() else None
 
 
 def _retry_after(reply: Reply) -> float | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from mailbearer.account import Account, AccountState
+from mailbearer.definition import RefreshTokens
 from mailbearer.diagnosis import Who, by_code, judge_refusal
 from mailbearer.errors import (
     ClientRefused,
@@ -85,14 +86,21 @@ class Refusals:
         self, account: Account, registration: Registration, stored: StoredToken, error: GrantRefused, wish: Wish
     ) -> StoredToken:
         """Look for a newer token that somebody else stored meanwhile, before a grant is called dead."""
-        again = self.vault.read(account.id)
+        try:
+            again = self.vault.read(account.id)
+        except Unavailable as failure:
+            # Without the second look nothing is called dead; the refusal comes again. No answer was lost either.
+            return self.unanswered(account, stored, TokenEndpointBusy(failure.detail), wish)
         if again is not None and again.version != stored.version:
             definition = self.definitions(registration.kind)
             self.lease.release(
                 account, again, previous=account.token.version, definition=definition, scope=again.tokens.scope
             )
             return again
-        judgement = judge_refusal(error, first_time=not account.token.doubted_at)
+        judgement = judge_refusal(error, first_time=True)
+        if account.token.doubted_at and self.clock() >= account.token.doubted_at + judgement.pause:
+            # The retry has to be late: whoever asks at once asks about the same bad moment.
+            judgement = judge_refusal(error, first_time=False)
         if registration.flow.unattended:
             # Nobody consented, so nobody can again: it works once somebody has mended the registration or its rights.
             pause = self._refused_pause(account)
@@ -104,7 +112,9 @@ class Refusals:
             doubted = judge_refusal(error, first_time=False).dead
             self._back_off(account, judgement.pause, error, failure=judgement.reason, doubted=doubted)
             return self.make_do(stored, self.clock() + judgement.pause, wish, error.detail)
-        reason = "rotation_lost_or_revoked" if account.token.answer_lost_at else judgement.reason
+        # Where the old refresh token stays good beside the new one, a lost answer loses nothing.
+        rotates = self.definitions(registration.kind).refresh_tokens is RefreshTokens.ROTATED
+        reason = "rotation_lost_or_revoked" if rotates and account.token.answer_lost_at else judgement.reason
         self.lease.give_up(account, reason, raw=error.raw)
         self.trail.note(
             "token.rejected",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -70,7 +71,13 @@ class Renewal:
         None if what was adopted does not meet the wish: then look again. Raises `LeaseLost`, and what the wish may.
         """
         definition = self.definitions(registration.kind if registration is not None else "")
-        stored = read(self.vault, account)
+        try:
+            stored = read(self.vault, account)
+        except (GrantDead, SecretMissing, Unavailable):
+            # No call has been made: whoever takes the lease next must not take its answer for lost.
+            with suppress(LeaseLost, Unavailable):
+                self.lease.let_go(account)
+            raise
         if stored.version not in {account.token.version, wish.refused_version}:
             adopted = self.lease.release(
                 account, stored, previous=account.token.version, definition=definition, scope=stored.tokens.scope

@@ -87,7 +87,8 @@ class Revocation:
         # With log and spool both down the event waits in memory: an emergency does not.
         with suppress(Unavailable):
             self.trail.flush()
-        done = self._finish(self._disable(account, reason), actor=actor)
+        disabled, in_flight = self._disable(account, reason)
+        done = self._finish(disabled, actor=actor, look_again=in_flight)
         News(self.events, self.trail).publish("account.revoked", done.account, reason=reason)
         return done
 
@@ -103,12 +104,13 @@ class Revocation:
             raise Conflict("The account was changed meanwhile.")
         return self._finish(claimed, actor=actor)
 
-    def _finish(self, account: Account, *, actor: str) -> Revoked:
+    def _finish(self, account: Account, *, actor: str, look_again: bool = False) -> Revoked:
         telling, manual_step = self._tell_provider(account)
         given_up = telling is Telling.UNREACHED and self.clock() >= account.revoked_at + PATIENCE
         retired = self._retire(account) if given_up or telling is not Telling.UNREACHED else False
         now = self.clock()
-        account = self._settle(account, telling, done=retired, retry_at=0 if retired else now + RETRY_EVERY)
+        done = retired and not look_again
+        account = self._settle(account, telling, done=done, retry_at=0 if done else now + RETRY_EVERY)
         outcome = ("unconfirmed" if given_up else "revoked") if retired else "unfinished"
         self.trail.note("account.revoked", account.id, outcome, actor=actor, reason=account.reason)
         if given_up:
@@ -119,13 +121,18 @@ class Revocation:
             lives = max(lives, account.token.expires_at)
         return Revoked(account, telling, retired, lives, manual_step)
 
-    def _disable(self, account: Account, reason: str) -> Account:
-        """Set the state and raise the fence, so that a refresh in flight cannot bring the mailbox back."""
+    def _disable(self, account: Account, reason: str) -> tuple[Account, bool]:
+        """Set the state and raise the fence, so that a refresh in flight cannot bring the mailbox back.
+
+        Tells also whether somebody held the lease: what he may still store before he notices (a consent's tokens, if
+        he dies right then) has to be looked for once more when his time is over.
+        """
         for _ in range(_TRIES):
             now = self.clock()
             disabled = account.changed(
                 state=AccountState.REVOKED,
                 reason=reason,
+                pause_kept=False,
                 revocation_pending=True,
                 revoked_at=now,
                 updated_at=now,
@@ -133,7 +140,7 @@ class Revocation:
             )
             stored = self.accounts.replace(disabled, expected=account)
             if stored == disabled:
-                return disabled
+                return disabled, account.token.lease_until > now
             account = stored
         msg = "The account changes too often to be revoked; try again."
         raise Conflict(msg)

@@ -173,7 +173,7 @@ class Rotation:
         except Exception as error:  # noqa: BLE001 - also a defect of ours must not stop the rest; the run raises it
             trouble = error
         try:
-            self.upkeep.put_off(account_id)
+            self.upkeep.put_off(account_id, failure=trouble.finding if isinstance(trouble, TokenError) else "")
         except MailbearerError as error:
             self.trail.note("account.put_off", account_id, "failed", reason=error.code)
         return trouble

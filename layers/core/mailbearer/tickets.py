@@ -66,7 +66,7 @@ class Tickets:
         if account is None or registration is None:
             msg = "The mailbox or its provider was removed meanwhile. Ask for a new link."
             raise ConsentRefused(msg, reason="subject_gone", status=410)
-        if account.state is AccountState.REVOKED and consent.created_at < account.updated_at:
+        if account.state is AccountState.REVOKED and consent.created_at < (account.revoked_at or account.updated_at):
             # Whoever holds a link from before must not undo a revocation with it.
             msg = "The mailbox was revoked after this link was made. Ask for a new one."
             raise ConsentRefused(msg, reason="revoked_meanwhile", status=410)

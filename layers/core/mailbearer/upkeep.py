@@ -74,8 +74,10 @@ class Upkeep:
             deeds |= self._probe(account)
         return deeds
 
-    def put_off(self, account_id: str) -> None:
+    def put_off(self, account_id: str, *, failure: str = "") -> None:
         """See that an account whose work failed comes again later, if nobody has seen to it: from 5 minutes to an hour.
+
+        Its health names the `failure`, our code for what kept the work from being done.
 
         A lease that backed off, a grant that died and a revocation that is open have set their own time.
         """
@@ -83,7 +85,7 @@ class Upkeep:
         for _ in range(_TRIES):
             if account is None or not 0 < account.due_at <= self.clock():
                 return
-            later = self._later(account)
+            later = self._later(account, failure)
             try:
                 stored = self.accounts.replace(later, expected=account)
             except NotFound:
@@ -93,12 +95,12 @@ class Upkeep:
                 return
             account = stored
 
-    def _later(self, account: Account) -> Account:
+    def _later(self, account: Account, failure: str) -> Account:
         now = self.clock()
         token, probe = account.token, account.probe
         pause = backoff(token.failures + 1, least=SHORTEST_PAUSE, longest=LONGEST_PAUSE, random_bytes=self.random_bytes)
         if _has_come(token.due_at, now):
-            token = replace(token, due_at=now + pause, failures=token.failures + 1)
+            token = replace(token, due_at=now + pause, failures=token.failures + 1, failure=failure or token.failure)
         if _has_come(probe.due_at, now):
             probe = replace(probe, due_at=now + pause)
         return account.changed(updated_at=now, token=token, probe=probe)

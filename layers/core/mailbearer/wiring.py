@@ -257,7 +257,7 @@ class Wiring:
         """Give the changing of registrations' credentials."""
         from mailbearer.credential_edits import CredentialEdits
 
-        return CredentialEdits(credentials=self.credentials, trail=self.trail)
+        return CredentialEdits(registrations=self.registrations, credentials=self.credentials, trail=self.trail)
 
     def minter(self, kind: str) -> CredentialMinter | None:
         """Give a kind's way to make client secrets, None if it has none."""

@@ -135,7 +135,7 @@ def test_a_bare_access_token_is_a_bearer_token_for_five_minutes(server: AuthlibS
 
 
 @pytest.mark.parametrize(
-    ("scope", "expected"), [("a b", "a b"), ("", ""), (["a", "b"], "a b"), (7, None), (None, None)]
+    ("scope", "expected"), [("a b", "a b"), ("", None), (" ", None), (["a", "b"], "a b"), (7, None), (None, None)]
 )
 def test_the_granted_scope_is_handed_on(
     scope: object, expected: str | None, server: AuthlibServer, authority: Authority

@@ -8,6 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
@@ -21,11 +28,13 @@ from mailbearer.errors import (
     TokenError,
 )
 from mailbearer.oauth import thumbprint
+from mailbearer.oauth.assertions import client_assertion
 from mailbearer.ports import DeviceAuthorization, TokenFacts
 from tests.integration.oauth.authority import answer
 from tests.integration.oauth.conftest import NOW
 from tests.integration.oauth.keys import Signer, signer
 from tests.integration.oauth.registrations import registration_at
+from tests.unit.grants import registration
 
 if TYPE_CHECKING:
     from mailbearer.oauth import AuthlibServer
@@ -324,3 +333,15 @@ def test_where_there_is_no_endpoint_nobody_is_asked(server: AuthlibServer) -> No
     registration = registration_at("https://as.example.com")
     assert server.introspect(registration, SECRET, "at-1") is None
     assert server.tokeninfo(registration, "at-1") is None
+
+
+@pytest.mark.parametrize("credential", ["encrypted key", "broken certificate"])
+def test_a_key_or_certificate_that_cannot_be_used_is_the_operators_matter(credential: str) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    locked = credential == "encrypted key"
+    lock = BestAvailableEncryption(b"passphrase") if locked else NoEncryption()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock).decode()
+    given = Credential(private_key=pem, certificate="" if locked else "broken")
+    with pytest.raises(ClientRefused) as refused:
+        client_assertion(registration(), given, now=1_750_000_000, jti="1")
+    assert refused.value.finding == "credential_unusable"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 
 import pytest
@@ -282,3 +283,46 @@ def test_a_line_may_hold_numbers_as_text_a_body_as_an_object_and_headers_as_pair
     line = {"http_status": "429", "headers": [["Retry-After", "3"]], "body": {"error": "slow_down"}, "smtp": None}
     found = explain(from_line(json.dumps(line)))
     assert (found.code, found.retry_after) == ("provider_throttles", 3)
+
+
+@pytest.mark.parametrize(
+    "paste", ["(535,'" * 150_000, "\n" * 1_000_000, "<\n" * 500_000, " \n" * 500_000, "{" * 1_000_000]
+)
+def test_a_paste_of_a_mebibyte_is_read_in_a_moment(paste: str) -> None:
+    began = time.perf_counter()
+    explain(from_paste(paste))
+    assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize(
+    "said", ["bad password=swordfish for ann", "client_secret=correcthorsebattery", "password=12345678 is wrong"]
+)
+def test_a_secret_that_looks_like_a_word_or_a_number_is_not_shown(said: str) -> None:
+    secret = said.partition("=")[2].split()[0]
+    found = explain(from_paste(json.dumps({"error": "invalid_grant", "error_description": said})))
+    assert secret not in str(asdict(found))
+
+
+@pytest.mark.parametrize(
+    "body", [{"error": "letters" * 20}, {"error": "invalid_grant", "suberror": "M.C5x12345dABCDEFGH98765"}]
+)
+def test_a_token_in_the_place_of_a_code_is_not_shown(body: dict[str, str]) -> None:
+    found = explain(from_paste(json.dumps(body)))
+    assert found.raw in {"", "invalid_grant"}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ({"errorId": "INVALID_REFRESH_TOKEN", "localizedMessage": "not acceptable"}, "grant_expired_or_revoked"),
+        (
+            {"code": 403, "status": "PERMISSION_DENIED", "details": [{"reason": "IAM_PERMISSION_DENIED"}]},
+            "signing_not_allowed",
+        ),
+    ],
+)
+def test_a_token_endpoints_structured_refusal_is_not_taken_for_the_mail_sides(
+    error: dict[str, object], code: str
+) -> None:
+    found = explain(from_paste(json.dumps({"error": error})))
+    assert (found.code, found.surface) == (code, "token")

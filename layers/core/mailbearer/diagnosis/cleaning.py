@@ -20,6 +20,11 @@ _SECRET = re.compile(rf"(?<![A-Za-z_-])(?:{_NAMES})[\"']?\s*[=:]\s*(?:b?[\"'])?(
 _SCHEME = re.compile(
     r"\b(?:Bearer|Basic|Zoho-oauthtoken|XOAUTH2|OAUTHBEARER|PLAIN|LOGIN)[ =]+([^\s\"',;]+)", re.IGNORECASE
 )
+_CERTAIN = re.compile(
+    r"(?<![A-Za-z_-])(?:client_secret|password|passwd|access_token|refresh_token|device_code|code_verifier)"
+    r"(?:=|[\"']\s{0,9}:\s{0,9}b?[\"'])[\"']?([^\s\"'&,;<>}\\]{4,})",
+    re.IGNORECASE,
+)
 _SHORTEST = 4
 
 
@@ -28,8 +33,10 @@ def secrets_in(text: str) -> frozenset[str]:
     looked_at = text[:_LOOKED_AT]
     found = {match[1] for pattern in (_SECRET, _SCHEME) for match in pattern.finditer(looked_at)}
     found |= {unquote_plus(value) for value in found}
+    # A value that stands where a password does is one, whatever it looks like; beside a colon it may be prose.
+    certain = {match[1] for match in _CERTAIN.finditer(looked_at)}
     # `code` is also what Google and Microsoft call a number or a word of theirs.
-    return frozenset(
+    return frozenset(certain) | frozenset(
         value for value in found if len(value) >= _SHORTEST and not re.fullmatch("[A-Za-z_]+|[0-9]{1,8}", value)
     )
 

@@ -13,7 +13,7 @@ from mailbearer.diagnosis.guessing import SMTP
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_STATUS_LINE = re.compile(r"^(?:[<\s]*)HTTP/\d(?:\.\d)?\s+(\d{3})\b[^\n]*\n?", re.MULTILINE)
+_STATUS_LINE = re.compile(r"^[< \t]*HTTP/\d(?:\.\d)?\s+(\d{3})\b[^\n]*\n?", re.MULTILINE)
 _HEADER = re.compile(r"([A-Za-z0-9-]{1,64}):\s?(.*)")
 # How libraries put the status into an exception's text.
 _STATUS = re.compile(

@@ -75,7 +75,7 @@ def _oauth(body: Mapping[str, Any]) -> Refusal:
     return Refusal(
         names=tuple(_names((word,))),
         numbers=_numbers(body.get("error_codes")) or _named(described, _text(body, "error_uri")),
-        subtype=subtype if _SUBTYPE.fullmatch(subtype) else "",
+        subtype=subtype if _SUBTYPE.fullmatch(subtype) and not _TOKEN_LIKE.search(subtype) else "",
         description=described,
         retry_at=_moment(described),
         status=_status(body.get("status")),
@@ -124,7 +124,8 @@ def _zoho(body: Mapping[str, Any]) -> Refusal:
 
 def _names(candidates: tuple[str, ...]) -> Iterator[str]:
     """Give what looks like a code: a body can hold anything in that place, a token too."""
-    for name in dict.fromkeys(name.strip()[:64] for name in candidates):
+    # One that is too long is left out as a whole: cut off, a token in it could not be recognised any more.
+    for name in dict.fromkeys(name.strip() for name in candidates):
         if _NAME.fullmatch(name) and not _TOKEN_LIKE.search(name):
             yield name
 

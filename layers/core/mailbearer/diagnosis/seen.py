@@ -103,6 +103,9 @@ def _surface_of_json(json: Mapping[str, object], refusal: Refusal) -> str:
     if refusal.structured:
         error = json.get("error")
         code = error.get("code") if isinstance(error, dict) else ""
+        if {"iam_permission_denied", "invalid_refresh_token"} & {name.lower() for name in refusal.names}:
+            # Yahoo's token endpoint, and Google's API that signs for a service account.
+            return guessing.TOKEN
         return guessing.GRAPH if isinstance(code, str) and code and not code.isdigit() else guessing.GMAIL
     return guessing.INTROSPECTION if refusal.word == "invalid_token" else guessing.TOKEN
 

@@ -15,7 +15,7 @@ _QUOTED = re.compile(r"^b?(['\"])(.*?)(?:\\r\\n)?\1$")
 _LINE = re.compile(r"([2-5][0-9]{2})([ -]|$)(.*)")
 _ENHANCED = re.compile(r"\s*#?([245]\.\d{1,3}\.\d{1,3})(?![\d.])\s*")
 # smtplib's exceptions: (535, b'5.7.8 ...'); also inside a mapping of recipients.
-_PAIR = re.compile(r"\(\s*([245][0-9]{2})\s*,\s*b?(['\"])(.*?)\2\s*\)", re.DOTALL)
+_PAIR = re.compile(r"\(\s{0,9}([245][0-9]{2})\s{0,9},\s{0,9}b?(['\"])(.{0,1000}?)\2\s{0,9}\)", re.DOTALL)
 # A reply in the middle of a sentence has an enhanced code or ends the line.
 _INSIDE = re.compile(r"(?<![\d.])([245][0-9]{2})[ -]#?(?=[245]\.\d{1,3}\.\d{1,3}\b)")
 _BOUNCE = re.compile(r"#[45]\.\d{1,3}\.\d{1,3}\b")
@@ -28,6 +28,7 @@ _SHOWN = re.compile(
 _CHALLENGE = 334
 _REFUSED = 400
 _MOST_LINES = 2000
+_LOOKED_AT = 65_536  # characters in which a reply is looked for where it does not begin a line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,8 @@ def read_replies(text: str) -> SmtpReply | None:
 
 def looks_like_smtp(text: str) -> bool:
     """Tell whether a text is a reply or a dialogue, by its form."""
-    return bool(_replies(_server_lines(text)) or any(sign.search(text) for sign in (_PAIR, _INSIDE, _BOUNCE)))
+    beginning = text[:_LOOKED_AT]
+    return bool(_replies(_server_lines(text)) or any(sign.search(beginning) for sign in (_PAIR, _INSIDE, _BOUNCE)))
 
 
 def _server_lines(text: str) -> list[str]:
@@ -95,6 +97,7 @@ def _replies(lines: list[str]) -> list[tuple[str, str]]:
 
 def _scattered(text: str) -> list[tuple[str, str]]:
     """Find replies in an exception's text or a bounce."""
+    text = text[:_LOOKED_AT]
     if pairs := _PAIR.findall(text):
         return [(code, said.replace("\\r\\n", "\n").replace("\\n", "\n")) for code, _, said in pairs]
     if inside := list(_INSIDE.finditer(text)):

@@ -32,7 +32,14 @@ def client_assertion(registration: Registration, credential: Credential, *, now:
         "exp": int(now + LIFE),
     }
     if credential.certificate:
-        return _sign({"alg": "PS256", "x5t#S256": thumbprint(credential.certificate)}, claims, registration, credential)
+        try:
+            digest = thumbprint(credential.certificate)
+        except ValueError:
+            raise ClientRefused(
+                f"The certificate of {registration.name} cannot be read; it has to be in PEM form.",
+                finding="credential_unusable",
+            ) from None
+        return _sign({"alg": "PS256", "x5t#S256": digest}, claims, registration, credential)
     return _sign({"alg": "RS256", **_key_id(credential)}, claims, registration, credential)
 
 
@@ -71,9 +78,10 @@ def _sign(header: dict[str, str], claims: dict[str, Any], registration: Registra
     try:
         key = RSAKey.import_key(credential.private_key)
         return str(jwt.encode({"typ": "JWT", **header}, claims, key, algorithms=["PS256", "RS256"]))
-    except (JoseError, ValueError):
-        # The cause could show a part of the key, so it is not chained.
+    except (JoseError, ValueError, TypeError):
+        # An encrypted key is a TypeError. The cause could show a part of the key, so it is not chained.
         raise ClientRefused(
-            f"The private key of {registration.name} cannot sign; it has to be an RSA key in PEM form.",
+            f"The private key of {registration.name} cannot sign; "
+            "it has to be an RSA key in PEM form, without passphrase.",
             finding="credential_unusable",
         ) from None
