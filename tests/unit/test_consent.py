@@ -203,9 +203,16 @@ def test_another_mailbox_or_an_unverified_address_is_refused_and_the_token_given
 
 
 def test_userinfo_that_fails_proves_nothing() -> None:
-    connecting = Connecting(answer(), userinfo=[TokenEndpointBusy("503")])
+    connecting = Connecting(answer(), userinfo=[TokenEndpointBusy("503"), TokenEndpointBusy("503")])
     connecting.grants.transport = ScriptedTransport(verifies=[None])
-    assert connecting.refused().reason == "identity_unproven"
+    refused = connecting.refused()
+    assert (refused.reason, refused.status) == ("identity_unproven", 503)
+
+
+def test_userinfo_that_cannot_answer_is_asked_once_more_for_a_grant_hangs_on_it() -> None:
+    connecting = Connecting(answer(), userinfo=[TokenEndpointBusy("503"), {"email": "ann@example.org"}])
+    connecting.grants.transport = ScriptedTransport(verifies=[None])
+    assert connecting.finish().account.state is AccountState.ACTIVE
 
 
 def test_the_mail_server_proves_the_mailbox_of_a_token_that_userinfo_does_not_take() -> None:

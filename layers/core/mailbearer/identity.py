@@ -46,13 +46,9 @@ class Identity:
         """
         self._check_id_token(answer.claims, registration, nonce)
         definition = self.definitions(registration.kind)
-        claims, silence = answer.claims or {}, ""
+        claims, silence = answer.claims or {}, None
         if not _address(claims, definition):
-            try:
-                told = self.client.userinfo(registration, answer.access_token) or {}
-            except TokenError as error:
-                # A token without the scope `openid` may not ask there; the mail side may still know.
-                told, silence = {}, f" ({error.detail})"
+            told, silence = self._ask(registration, answer.access_token)
             # What userinfo says of another subject is not of this token (OpenID Connect Core section 5.3.2).
             claims = told if claims.get("sub") in (None, told.get("sub")) else {}
         if address := _address(claims, definition):
@@ -62,12 +58,31 @@ class Identity:
         proven = self.opens(account, registration, answer)
         if proven is False:
             raise AnotherMailbox(account)
+        if proven is None and silence is not None and silence.retryable:
+            msg = f"The provider cannot say now whose mailbox this is. Try again in a few minutes. ({silence.detail})"
+            raise ConsentRefused(msg, reason="identity_unproven", status=503)
         if proven is None:
+            said = f" ({silence.detail})" if silence is not None else ""
             msg = (
                 f"Nothing proves that this is {account.address}: register the provider with the scopes openid "
-                f"and email, or with its issuer{silence}."
+                f"and email, or with its issuer{said}."
             )
             raise ConsentRefused(msg, reason="identity_unproven", status=409)
+
+    def _ask(self, registration: Registration, access_token: str) -> tuple[Mapping[str, object], TokenError | None]:
+        """Ask userinfo, a second time if it could not answer, for a grant hangs on it; gives also why it says nothing.
+
+        A token without the scope `openid` may not ask there; the mail side may still know.
+        """
+        silence: TokenError | None = None
+        for _ in range(2):
+            try:
+                return self.client.userinfo(registration, access_token) or {}, None
+            except TokenError as error:
+                silence = error
+                if not error.retryable:
+                    break
+        return {}, silence
 
     def opens(self, account: Account, registration: Registration, answer: TokenAnswer) -> bool | None:
         """Ask the mail side, sending nothing, whether the token opens the mailbox; None if it cannot tell."""
