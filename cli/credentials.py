@@ -14,7 +14,7 @@ from cli.output import details, table
 from cli.refusal import Refused
 from mailbearer.certificates import sha1_thumbprint
 from mailbearer.credential import Credential, CredentialSet
-from mailbearer.credential_edits import OWN_IDS
+from mailbearer.credentials.edits import OWN_IDS
 from mailbearer.errors import MailbearerError
 from mailbearer.ids import new_id, rfc3339
 from mailbearer.ports import CredentialMinter

@@ -233,7 +233,7 @@ def _warm_up(ground: Ground) -> None:
         clients.made(service)
     wiring = ground.wiring(clients=clients)
     wiring.server()
-    importlib.import_module("mailbearer.lifecycle")
+    importlib.import_module("mailbearer.refreshing.lifecycle")
 
 
 class _Silent(Console):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mailbearer.account import AccountState
 from mailbearer.errors import GrantDead, RefreshDeferred
-from mailbearer.lease import LEASE_SECONDS
+from mailbearer.refreshing.lease import LEASE_SECONDS
 from proofs.ground import Clock, Ground
 from proofs.specified import GONE, LEASE, NEW, NOTHING, PLANNED, WANTED_FOR, Crash
 

@@ -19,7 +19,7 @@ from tests.fakes import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mailbearer.rotation import Rotation, Summary
+    from mailbearer.schedule.rotation import Rotation, Summary
     from simulations.world import Queue
 
 RUN_EVERY = 300.0

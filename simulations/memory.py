@@ -7,7 +7,7 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 from mailbearer.ports import Due
-from mailbearer.rotation import RUN_TAKES
+from mailbearer.schedule.rotation import RUN_TAKES
 from simulations.providers import Profile
 from simulations.world import Accounts, Queue, World
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from mailbearer.lease import WRITE_EVERY
-from mailbearer.rotation import RUN_TAKES
+from mailbearer.refreshing.lease import WRITE_EVERY
+from mailbearer.schedule.rotation import RUN_TAKES
 from simulations.week import BURST, UNPUTTABLE
 
 if TYPE_CHECKING:

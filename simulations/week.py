@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mailbearer.account import AccountState
 from mailbearer.errors import TokenError
-from mailbearer.lease import WRITE_BURST, WRITE_EVERY
+from mailbearer.refreshing.lease import WRITE_BURST, WRITE_EVERY
 from simulations.providers import Profile
 from simulations.turns import Killed
 from simulations.world import World
@@ -19,8 +19,8 @@ from simulations.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from mailbearer.lifecycle import Lifecycle
-    from mailbearer.rotation import Rotation
+    from mailbearer.refreshing.lifecycle import Lifecycle
+    from mailbearer.schedule.rotation import Rotation
 
 PROFILES = tuple(
     Profile(refresh_tokens, life) for refresh_tokens in ("kept", "renewed", "rotated") for life in (300, 3600, 86_400)

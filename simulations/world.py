@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from mailbearer.account import Account
     from mailbearer.audit import AuditEvent
-    from mailbearer.lifecycle import Lifecycle
     from mailbearer.ports import AuditLog
-    from mailbearer.rotation import AtOnce, Rotation
+    from mailbearer.refreshing.lifecycle import Lifecycle
+    from mailbearer.schedule.rotation import AtOnce, Rotation
 
 SECONDS = {
     "accounts": 0.006,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.account import Account
-    from mailbearer.granting import Connected
+    from mailbearer.connecting.granting import Connected
     from mailbearer.registration import Registration
 
 _NEEDS = (
@@ -169,7 +169,7 @@ def connect(request: Request) -> Response:
     """Show the owner of a mailbox what is asked, or the code to type, until the mailbox is connected."""
 
     def show() -> str:
-        from mailbearer.device import DevicePage  # noqa: PLC0415 - most requests are not of a device's page
+        from mailbearer.connecting.device import DevicePage  # noqa: PLC0415 - most requests are not of a device's page
 
         ticket = request.params["ticket"]
         found = wiring().tickets.find(ticket)

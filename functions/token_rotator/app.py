@@ -12,7 +12,7 @@ from mailbearer.observability import count, logger
 from mailbearer.wiring import Wiring
 
 if TYPE_CHECKING:
-    from mailbearer.rotation import Summary
+    from mailbearer.schedule.rotation import Summary
 
 _NEEDS = (
     "accounts_table",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mailbearer.account import AccountState
+from mailbearer.connecting.tickets import hash_of, state_of
 from mailbearer.credential import Credential
 from mailbearer.providers import register
-from mailbearer.tickets import hash_of, state_of
 from tests.functions.deployment import API_URL, REGISTRATION
 from tests.functions.test_accounts_api import ADDRESS, page
 from tests.functions.test_messages_api import problem

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mailbearer.account import AccountState, Probe
-from mailbearer.rotation import RUN_TAKES
+from mailbearer.schedule.rotation import RUN_TAKES
 from tests.functions.stack import event
 
 if TYPE_CHECKING:

@@ -13,28 +13,28 @@ from typing import TYPE_CHECKING, Any, cast
 from mailbearer.account import Account, AccountState
 from mailbearer.caller import Caller
 from mailbearer.client import Client
-from mailbearer.consent import ConsentFlow
+from mailbearer.connecting.consent import ConsentFlow
+from mailbearer.connecting.device import DeviceFlow
+from mailbearer.connecting.granting import Granting
+from mailbearer.connecting.identity import Identity
+from mailbearer.connecting.importing import Import
+from mailbearer.connecting.tickets import Tickets
+from mailbearer.connecting.unattended import UnattendedFlow
 from mailbearer.credential import Credential
-from mailbearer.device import DeviceFlow
 from mailbearer.directory import Directory
 from mailbearer.errors import GrantRefused
-from mailbearer.granting import Granting
-from mailbearer.identity import Identity
 from mailbearer.ids import derived_id
-from mailbearer.importing import Import
-from mailbearer.lease import Lease
-from mailbearer.lifecycle import Lifecycle
 from mailbearer.ports import AuthorizationServer, TokenAnswer
-from mailbearer.probing import Prober
+from mailbearer.probing.prober import Prober
 from mailbearer.providers import definition_of
+from mailbearer.refreshing.lease import Lease
+from mailbearer.refreshing.lifecycle import Lifecycle
 from mailbearer.registration import Endpoints, Flow, Registration
 from mailbearer.revocation import Revocation
-from mailbearer.rotation import Rotation
-from mailbearer.tickets import Tickets
+from mailbearer.schedule.rotation import Rotation
+from mailbearer.schedule.upkeep import Upkeep
 from mailbearer.token import TokenSet, TokenState
 from mailbearer.trail import BufferedTrail
-from mailbearer.unattended import UnattendedFlow
-from mailbearer.upkeep import Upkeep
 from tests.fakes import (
     FakeAccountStore,
     FakeAuditLog,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 from mailbearer.aws.credentials import SecretsManagerCredentialVault
 from mailbearer.client import Client
 from mailbearer.credential import Credential, CredentialSet
-from mailbearer.credential_edits import CredentialEdits
-from mailbearer.credential_rotation import STEPS, CredentialRotation
-from mailbearer.credential_tending import CredentialTending
-from mailbearer.credential_watch import CredentialWatch
+from mailbearer.credentials.edits import CredentialEdits
+from mailbearer.credentials.rotation import STEPS, CredentialRotation
+from mailbearer.credentials.tending import CredentialTending
+from mailbearer.credentials.watch import CredentialWatch
 from mailbearer.providers import definition_of
 from mailbearer.registration import Endpoints
 from mailbearer.trail import BufferedTrail

@@ -11,12 +11,12 @@ from mailbearer.credential import Credential
 from mailbearer.delivery import Delivered, Delivery, Verb
 from mailbearer.envelope import Dropped, Job, read_body
 from mailbearer.errors import InvalidInput, MailbearerError, MalformedBody
-from mailbearer.lease import Lease
-from mailbearer.lifecycle import Lifecycle
 from mailbearer.mailbox_slots import MailboxSlots
 from mailbearer.message import Address, Message, MessageRecord, Outcome, Remedy, Verdict
 from mailbearer.mime import read_raw
 from mailbearer.providers import definition_of
+from mailbearer.refreshing.lease import Lease
+from mailbearer.refreshing.lifecycle import Lifecycle
 from mailbearer.resubmission import Resubmission
 from mailbearer.standing import Standing
 from mailbearer.submission import Submission

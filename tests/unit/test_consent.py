@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from mailbearer.account import Account, AccountState, DeviceCode
+from mailbearer.connecting.granting import Connected
+from mailbearer.connecting.tickets import CONSENT_LIFE
 from mailbearer.errors import (
     AuditUnavailable,
     ClientRefused,
@@ -21,15 +23,13 @@ from mailbearer.errors import (
     TokenError,
     Unavailable,
 )
-from mailbearer.granting import Connected
 from mailbearer.providers import definition_of
-from mailbearer.tickets import CONSENT_LIFE
 from mailbearer.token import planned_version
 from tests.fakes import ScriptedAuthorizationServer, ScriptedTransport
 from tests.unit.grants import REGISTRATION, Grants, answer, mailbox, registration
 
 if TYPE_CHECKING:
-    from mailbearer.consent import ConsentPage
+    from mailbearer.connecting.consent import ConsentPage
     from mailbearer.ports import TokenAnswer
 
 ISSUER = "https://id.example"

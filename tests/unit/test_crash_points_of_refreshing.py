@@ -8,7 +8,7 @@ import pytest
 
 from mailbearer.account import AccountState
 from mailbearer.errors import GrantDead, TokenError
-from mailbearer.lease import LEASE_SECONDS
+from mailbearer.refreshing.lease import LEASE_SECONDS
 from tests.unit.grants import Crash, Grants, Trap, watch
 
 if TYPE_CHECKING:

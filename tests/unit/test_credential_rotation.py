@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailbearer.credential import OVERLAP
-from mailbearer.credential_rotation import STEPS
+from mailbearer.credentials.rotation import STEPS
 from mailbearer.errors import (
     AuditUnavailable,
     ClientRefused,

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from mailbearer.deadlines import LONGEST_IDLE, calls_within, grant_end, refresh_due
 from mailbearer.definition import Definition, RefreshTokens
 from mailbearer.providers import definition_of
+from mailbearer.refreshing.deadlines import LONGEST_IDLE, calls_within, grant_end, refresh_due
 from mailbearer.token import TokenSet, TokenState
 
 NOW, DAY = 1_750_000_000.0, 86_400.0

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mailbearer.account import AccountState
-from mailbearer.device import TURN, DevicePage
+from mailbearer.connecting.device import TURN, DevicePage
+from mailbearer.connecting.granting import Connected
+from mailbearer.connecting.sealing import unseal
 from mailbearer.errors import (
     AuditUnavailable,
     AuthorizationPending,
@@ -23,11 +25,9 @@ from mailbearer.errors import (
     TokenError,
     Unavailable,
 )
-from mailbearer.granting import Connected
 from mailbearer.ports import DeviceAuthorization
 from mailbearer.providers import definition_of
 from mailbearer.registration import Flow
-from mailbearer.sealing import unseal
 from tests.fakes import ScriptedAuthorizationServer
 from tests.unit.grants import REGISTRATION, Crash, Grants, Trap, answer, crash, mailbox, registration
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mailbearer.account import AccountState
+from mailbearer.connecting.tickets import state_of
 from mailbearer.errors import ConsentRefused, GrantDead, TokenEndpointBusy, TooManyGrants, Unavailable
 from mailbearer.providers import definition_of
-from mailbearer.tickets import state_of
 from mailbearer.token import TokenState
 from tests.unit.grants import ADMIN, Crash, Grants, Trap, mailbox, registration, watch
 from tests.unit.test_consent import reconnect

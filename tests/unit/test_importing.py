@@ -24,7 +24,7 @@ from tests.fakes import ScriptedAuthorizationServer, ScriptedTransport
 from tests.unit.grants import REGISTRATION, Grants, answer, mailbox, registration
 
 if TYPE_CHECKING:
-    from mailbearer.granting import Connected
+    from mailbearer.connecting.granting import Connected
     from mailbearer.ports import TokenAnswer
 
 TOKEN = "refresh-token-of-old"

@@ -23,16 +23,16 @@ from mailbearer.errors import (
     TokenError,
     Unavailable,
 )
-from mailbearer.lease import LEASE_SECONDS, WRITE_BURST, WRITE_EVERY
-from mailbearer.lifecycle import FORCED_EVERY
+from mailbearer.refreshing.lease import LEASE_SECONDS, WRITE_BURST, WRITE_EVERY
+from mailbearer.refreshing.lifecycle import FORCED_EVERY
+from mailbearer.refreshing.token_cache import TokenCache
 from mailbearer.token import StoredToken, TokenSet, planned_version
-from mailbearer.token_cache import TokenCache
 from tests.fakes import ScriptedAuthorizationServer
 from tests.unit.grants import REGISTRATION, Grants, Waiting, answer
 
 if TYPE_CHECKING:
-    from mailbearer.lifecycle import Lifecycle
     from mailbearer.ports import TokenAnswer
+    from mailbearer.refreshing.lifecycle import Lifecycle
 
 DAY = 86_400
 

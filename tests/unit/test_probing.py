@@ -21,7 +21,7 @@ from mailbearer.errors import (
     Unavailable,
 )
 from mailbearer.ports import TokenFacts
-from mailbearer.probing import PROBE_EVERY, SLOWEST
+from mailbearer.probing.prober import PROBE_EVERY, SLOWEST
 from mailbearer.providers import definition_of
 from mailbearer.registration import Flow
 from tests.fakes import ScriptedAuthorizationServer, ScriptedTransport

@@ -11,15 +11,15 @@ import pytest
 from mailbearer.account import Account, AccountState, Probe
 from mailbearer.errors import AuditUnavailable, GrantRefused, TokenEndpointBusy, TokenRefused, Unavailable
 from mailbearer.health import health_resource
-from mailbearer.rotation import AT_ONCE, MARGIN, RUN_TAKES, Summary, in_threads
-from mailbearer.upkeep import LONGEST_PAUSE, SHORTEST_PAUSE
+from mailbearer.schedule.rotation import AT_ONCE, MARGIN, RUN_TAKES, Summary, in_threads
+from mailbearer.schedule.upkeep import LONGEST_PAUSE, SHORTEST_PAUSE
 from tests.fakes import ScriptedAuthorizationServer
 from tests.unit.grants import Crash, Grants, Trap, answer, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailbearer.rotation import Rotation
+    from mailbearer.schedule.rotation import Rotation
 
 
 def connect(grants: Grants, name: str = "ann", **changes: Any) -> Account:

@@ -26,7 +26,7 @@ from tests.unit.grants import ADMIN, REGISTRATION, Crash, Grants, Trap, answer, 
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
-    from mailbearer.granting import Connected
+    from mailbearer.connecting.granting import Connected
     from mailbearer.ports import TokenAnswer
 
 BODY = {"provider": REGISTRATION, "address": "ann@example.org", "display_name": "Ann"}

@@ -16,7 +16,6 @@ from mailbearer.message import Attempt, Message, MessageRecord, Outcome, Outgoin
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailbearer.lifecycle import Lifecycle
     from mailbearer.mailbox_slots import MailboxSlots
     from mailbearer.ports import (
         AccountStore,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
         RegistrationStore,
         Transport,
     )
+    from mailbearer.refreshing.lifecycle import Lifecycle
     from mailbearer.registration import Registration
     from mailbearer.standing import Standing
     from mailbearer.trail import Trail

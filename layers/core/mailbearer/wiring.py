@@ -31,29 +31,29 @@ if TYPE_CHECKING:
 
     from mailbearer.client import Client
     from mailbearer.config import Settings
-    from mailbearer.consent import ConsentFlow
-    from mailbearer.credential_edits import CredentialEdits
-    from mailbearer.credential_rotation import CredentialRotation
-    from mailbearer.credential_tending import CredentialTending
-    from mailbearer.credential_watch import CredentialWatch, Watched
+    from mailbearer.connecting.consent import ConsentFlow
+    from mailbearer.connecting.device import DeviceFlow
+    from mailbearer.connecting.granting import Granting
+    from mailbearer.connecting.identity import Identity
+    from mailbearer.connecting.importing import Import
+    from mailbearer.connecting.tickets import Tickets
+    from mailbearer.connecting.unattended import UnattendedFlow
+    from mailbearer.credentials.edits import CredentialEdits
+    from mailbearer.credentials.rotation import CredentialRotation
+    from mailbearer.credentials.tending import CredentialTending
+    from mailbearer.credentials.watch import CredentialWatch, Watched
     from mailbearer.definition import Definition
     from mailbearer.delivery import Delivery
-    from mailbearer.device import DeviceFlow
     from mailbearer.directory import Directory
     from mailbearer.egress import Egress
-    from mailbearer.granting import Granting
-    from mailbearer.identity import Identity
-    from mailbearer.importing import Import
-    from mailbearer.lifecycle import Lifecycle
     from mailbearer.ports import AuthorizationServer, Clock, CredentialMinter, RandomBytes, Transport
-    from mailbearer.probing import Prober
+    from mailbearer.probing.prober import Prober
+    from mailbearer.refreshing.lifecycle import Lifecycle
     from mailbearer.resubmission import Resubmission
     from mailbearer.revocation import Revocation
-    from mailbearer.rotation import Rotation
+    from mailbearer.schedule.rotation import Rotation
+    from mailbearer.schedule.upkeep import Upkeep
     from mailbearer.submission import Submission
-    from mailbearer.tickets import Tickets
-    from mailbearer.unattended import UnattendedFlow
-    from mailbearer.upkeep import Upkeep
 
 # Imports inside the factories are there because a function pays only for what it uses: authlib alone costs as much as
 # all the rest together, and a worker whose tokens are fresh never needs it.
@@ -255,7 +255,7 @@ class Wiring:
     @cached_property
     def credential_edits(self) -> CredentialEdits:
         """Give the changing of registrations' credentials."""
-        from mailbearer.credential_edits import CredentialEdits
+        from mailbearer.credentials.edits import CredentialEdits
 
         return CredentialEdits(registrations=self.registrations, credentials=self.credentials, trail=self.trail)
 
@@ -270,7 +270,7 @@ class Wiring:
     @cached_property
     def credential_rotation(self) -> CredentialRotation:
         """Give the rotation of registrations' client secrets."""
-        from mailbearer.credential_rotation import CredentialRotation
+        from mailbearer.credentials.rotation import CredentialRotation
 
         return CredentialRotation(
             registrations=self.registrations,
@@ -285,7 +285,7 @@ class Wiring:
     @cached_property
     def credential_tending(self) -> CredentialTending:
         """Give what a rotation leaves to be done later."""
-        from mailbearer.credential_tending import CredentialTending
+        from mailbearer.credentials.tending import CredentialTending
 
         return CredentialTending(
             registrations=self.registrations,
@@ -300,7 +300,7 @@ class Wiring:
     @cached_property
     def credential_watch(self) -> CredentialWatch:
         """Give the warnings of credentials that are about to expire."""
-        from mailbearer.credential_watch import CredentialWatch
+        from mailbearer.credentials.watch import CredentialWatch
 
         return CredentialWatch(
             registrations=self.registrations,
@@ -321,8 +321,8 @@ class Wiring:
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """Give the keeping of tokens."""
-        from mailbearer.lease import Lease
-        from mailbearer.lifecycle import Lifecycle
+        from mailbearer.refreshing.lease import Lease
+        from mailbearer.refreshing.lifecycle import Lifecycle
 
         return Lifecycle(
             accounts=self.accounts,
@@ -383,7 +383,7 @@ class Wiring:
     @cached_property
     def prober(self) -> Prober:
         """Give the proving of tokens."""
-        from mailbearer.probing import Prober
+        from mailbearer.probing.prober import Prober
 
         return Prober(
             accounts=self.accounts,
@@ -401,7 +401,7 @@ class Wiring:
     @cached_property
     def rotation(self) -> Rotation:
         """Give the scheduled run."""
-        from mailbearer.rotation import Rotation
+        from mailbearer.schedule.rotation import Rotation
 
         return Rotation(
             accounts=self.accounts,
@@ -417,7 +417,7 @@ class Wiring:
     @cached_property
     def upkeep(self) -> Upkeep:
         """Give what the schedule does for one account."""
-        from mailbearer.upkeep import Upkeep
+        from mailbearer.schedule.upkeep import Upkeep
 
         return Upkeep(
             accounts=self.accounts,
@@ -432,7 +432,7 @@ class Wiring:
     @cached_property
     def tickets(self) -> Tickets:
         """Give the links of consents under way."""
-        from mailbearer.tickets import Tickets
+        from mailbearer.connecting.tickets import Tickets
 
         return Tickets(
             accounts=self.accounts,
@@ -446,15 +446,15 @@ class Wiring:
     @cached_property
     def identity(self) -> Identity:
         """Give the pinning of tokens to mailboxes."""
-        from mailbearer.identity import Identity
+        from mailbearer.connecting.identity import Identity
 
         return Identity(client=self.client, definitions=_definition_of, transport=self.transport, clock=self.clock)
 
     @cached_property
     def granting(self) -> Granting:
         """Give what every way of connecting a mailbox shares."""
-        from mailbearer.granting import Granting
-        from mailbearer.lease import Lease
+        from mailbearer.connecting.granting import Granting
+        from mailbearer.refreshing.lease import Lease
 
         return Granting(
             accounts=self.accounts,
@@ -472,7 +472,7 @@ class Wiring:
     @cached_property
     def consent(self) -> ConsentFlow:
         """Give the connecting of a mailbox with a browser."""
-        from mailbearer.consent import ConsentFlow
+        from mailbearer.connecting.consent import ConsentFlow
 
         return ConsentFlow(
             tickets=self.tickets,
@@ -488,7 +488,7 @@ class Wiring:
     @cached_property
     def device(self) -> DeviceFlow:
         """Give the connecting of a mailbox by a device code."""
-        from mailbearer.device import DeviceFlow
+        from mailbearer.connecting.device import DeviceFlow
 
         return DeviceFlow(
             tickets=self.tickets,
@@ -502,14 +502,14 @@ class Wiring:
     @cached_property
     def unattended(self) -> UnattendedFlow:
         """Give the connecting of a mailbox that nobody consents for."""
-        from mailbearer.unattended import UnattendedFlow
+        from mailbearer.connecting.unattended import UnattendedFlow
 
         return UnattendedFlow(client=self.client, identity=self.identity, granting=self.granting, trail=self.trail)
 
     @cached_property
     def importing(self) -> Import:
         """Give the connecting of a mailbox by a refresh token that somebody has."""
-        from mailbearer.importing import Import
+        from mailbearer.connecting.importing import Import
 
         return Import(
             tickets=self.tickets,

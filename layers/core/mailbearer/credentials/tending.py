@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mailbearer.credential_edits import find_listed
+from mailbearer.credentials.edits import find_listed
 from mailbearer.errors import MailbearerError, TokenError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mailbearer.client import Client
     from mailbearer.credential import Credential, CredentialSet
-    from mailbearer.credential_edits import CredentialEdits
+    from mailbearer.credentials.edits import CredentialEdits
     from mailbearer.ports import Clock, CredentialMinter, CredentialVault, ListedCredential, RegistrationStore
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from mailbearer.account import AccountState
 from mailbearer.errors import ClientRefused, GrantDead, TokenError
-from mailbearer.looking import Look, Looker
 from mailbearer.news import News
 from mailbearer.pauses import chance
+from mailbearer.probing.looking import Look, Looker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.client import Client
     from mailbearer.definition import Definition, Definitions
-    from mailbearer.lifecycle import Lifecycle
     from mailbearer.ports import AccountStore, Clock, EventBus, RandomBytes, RegistrationStore, Transport
+    from mailbearer.refreshing.lifecycle import Lifecycle
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 

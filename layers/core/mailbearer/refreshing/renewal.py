@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.client import Client
     from mailbearer.definition import Definition, Definitions
-    from mailbearer.lease import Lease
     from mailbearer.news import News
     from mailbearer.ports import Clock, TokenAnswer, TokenVault
-    from mailbearer.refusals import Refusals, Wish
+    from mailbearer.refreshing.lease import Lease
+    from mailbearer.refreshing.refusals import Refusals, Wish
     from mailbearer.registration import Registration
     from mailbearer.tally import Tally
     from mailbearer.trail import Trail

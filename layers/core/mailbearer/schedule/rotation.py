@@ -15,14 +15,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from mailbearer.errors import MailbearerError, TokenError
-from mailbearer.upkeep import Deed
+from mailbearer.schedule.upkeep import Deed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mailbearer.ports import AccountStore, AuditLog, AuditSpool, Clock, Due, RotationQueue
+    from mailbearer.schedule.upkeep import Upkeep
     from mailbearer.trail import Trail
-    from mailbearer.upkeep import Upkeep
 
 AT_ONCE = 16
 """So many accounts a run works at the same time."""

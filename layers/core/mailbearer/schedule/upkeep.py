@@ -11,9 +11,9 @@ from mailbearer.errors import Conflict, NotFound
 from mailbearer.pauses import backoff
 
 if TYPE_CHECKING:
-    from mailbearer.lifecycle import Lifecycle
     from mailbearer.ports import AccountStore, Clock, RandomBytes
-    from mailbearer.probing import Prober
+    from mailbearer.probing.prober import Prober
+    from mailbearer.refreshing.lifecycle import Lifecycle
     from mailbearer.revocation import Revocation
     from mailbearer.trail import Trail
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.account import Account, AccountState, Probe
-from mailbearer.deadlines import calls_within, grant_end, refresh_due
 from mailbearer.errors import LeaseLost
 from mailbearer.ids import new_id
 from mailbearer.pauses import chance
+from mailbearer.refreshing.deadlines import calls_within, grant_end, refresh_due
 from mailbearer.token import StoredToken, TokenState, fingerprint, planned_version
 
 if TYPE_CHECKING:

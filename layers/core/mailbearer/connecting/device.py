@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mailbearer.account import Account, Consent, DeviceCode
+from mailbearer.connecting.sealing import seal, unseal
+from mailbearer.connecting.tickets import CONSENT_LIFE, hash_of, state_of, unknown_state
 from mailbearer.errors import (
     AuthorizationPending,
     Conflict,
@@ -27,15 +29,13 @@ from mailbearer.errors import (
     TooManyGrants,
     Unavailable,
 )
-from mailbearer.sealing import seal, unseal
-from mailbearer.tickets import CONSENT_LIFE, hash_of, state_of, unknown_state
 
 if TYPE_CHECKING:
     from mailbearer.client import Client
-    from mailbearer.granting import Connected, Granting
+    from mailbearer.connecting.granting import Connected, Granting
+    from mailbearer.connecting.tickets import Tickets
     from mailbearer.ports import Clock, ConsentStore, TokenAnswer
     from mailbearer.registration import Registration
-    from mailbearer.tickets import Tickets
     from mailbearer.trail import Trail
 
 TURN = 30.0

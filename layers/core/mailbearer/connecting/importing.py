@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mailbearer.account import Account, AccountState
+from mailbearer.connecting.granting import mailbox_of, refusal
+from mailbearer.connecting.identity import AnotherMailbox
 from mailbearer.errors import (
     Conflict,
     ConsentRefused,
@@ -19,17 +21,15 @@ from mailbearer.errors import (
     TokenError,
     Unavailable,
 )
-from mailbearer.granting import mailbox_of, refusal
-from mailbearer.identity import AnotherMailbox
 
 if TYPE_CHECKING:
     from mailbearer.client import Client
+    from mailbearer.connecting.granting import Connected, Granting
+    from mailbearer.connecting.identity import Identity
+    from mailbearer.connecting.tickets import Tickets
     from mailbearer.definition import Definitions
-    from mailbearer.granting import Connected, Granting
-    from mailbearer.identity import Identity
     from mailbearer.ports import TokenAnswer
     from mailbearer.registration import Registration
-    from mailbearer.tickets import Tickets
     from mailbearer.trail import Trail
 
 _CONNECTED = frozenset({AccountState.ACTIVE, AccountState.PAUSED})

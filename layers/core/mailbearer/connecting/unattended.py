@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mailbearer.connecting.granting import refusal
 from mailbearer.errors import ConsentRefused, SecretMissing, TokenEndpointBusy, TokenError, Unavailable
-from mailbearer.granting import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.account import Account
     from mailbearer.client import Client
-    from mailbearer.granting import Connected, Granting
-    from mailbearer.identity import Identity
+    from mailbearer.connecting.granting import Connected, Granting
+    from mailbearer.connecting.identity import Identity
     from mailbearer.ports import TokenAnswer
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail

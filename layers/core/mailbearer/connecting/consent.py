@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailbearer.account import Account, Consent
+from mailbearer.connecting.tickets import CONSENT_LIFE, hash_of, state_of, unknown_state
 from mailbearer.errors import ConsentRefused, SecretMissing, TokenError, TooManyGrants
 from mailbearer.ports import AuthorizationRequest
-from mailbearer.tickets import CONSENT_LIFE, hash_of, state_of, unknown_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mailbearer.client import Client
+    from mailbearer.connecting.granting import Connected, Granting
+    from mailbearer.connecting.tickets import Tickets
     from mailbearer.definition import Definitions
-    from mailbearer.granting import Connected, Granting
     from mailbearer.ports import Clock, ConsentStore, TokenAnswer
     from mailbearer.registration import Registration
-    from mailbearer.tickets import Tickets
     from mailbearer.trail import Trail
 
 

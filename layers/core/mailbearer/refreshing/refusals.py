@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from mailbearer.client import Client
     from mailbearer.definition import Definitions
     from mailbearer.errors import LeaseLost
-    from mailbearer.lease import Lease
     from mailbearer.news import News
     from mailbearer.ports import AccountStore, Clock, RandomBytes, TokenVault
+    from mailbearer.refreshing.lease import Lease
     from mailbearer.registration import Registration
     from mailbearer.token import StoredToken, TokenSet
     from mailbearer.trail import Trail

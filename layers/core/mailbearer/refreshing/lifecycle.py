@@ -10,21 +10,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailbearer.account import Account, AccountState
-from mailbearer.deadlines import calls_within
 from mailbearer.errors import GrantDead, LeaseLost, TokenError
 from mailbearer.news import News
 from mailbearer.pauses import growing
-from mailbearer.refusals import OVERTAKEN_PAUSE, Refusals, Wish
-from mailbearer.renewal import Renewal, read
+from mailbearer.refreshing.deadlines import calls_within
+from mailbearer.refreshing.refusals import OVERTAKEN_PAUSE, Refusals, Wish
+from mailbearer.refreshing.renewal import Renewal, read
+from mailbearer.refreshing.token_cache import TokenCache
 from mailbearer.tally import Tally
-from mailbearer.token_cache import TokenCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.client import Client
     from mailbearer.definition import Definition, Definitions
-    from mailbearer.lease import Lease
     from mailbearer.ports import (
         AccountStore,
         Clock,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
         RegistrationStore,
         TokenVault,
     )
+    from mailbearer.refreshing.lease import Lease
     from mailbearer.registration import Registration
     from mailbearer.token import StoredToken, TokenSet
     from mailbearer.trail import Trail

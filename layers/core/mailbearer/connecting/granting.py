@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mailbearer.account import Account, AccountState
+from mailbearer.connecting.identity import AnotherMailbox
 from mailbearer.diagnosis import by_code
 from mailbearer.errors import (
     ConsentRefused,
@@ -17,17 +18,16 @@ from mailbearer.errors import (
     TooManyGrants,
     Unavailable,
 )
-from mailbearer.identity import AnotherMailbox
-from mailbearer.lease import LEASE_SECONDS
 from mailbearer.news import News
+from mailbearer.refreshing.lease import LEASE_SECONDS
 from mailbearer.token import StoredToken, TokenSet, TokenState, fingerprint, planned_version
 
 if TYPE_CHECKING:
     from mailbearer.client import Client
+    from mailbearer.connecting.identity import Identity
     from mailbearer.definition import Definitions
-    from mailbearer.identity import Identity
-    from mailbearer.lease import Lease
     from mailbearer.ports import AccountStore, Clock, EventBus, RegistrationStore, TokenAnswer, TokenVault
+    from mailbearer.refreshing.lease import Lease
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 

@@ -1,0 +1,1 @@
+"""The credentials by which a registration proves itself: edited, rotated, tended, watched."""

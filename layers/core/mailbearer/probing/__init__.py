@@ -1,0 +1,1 @@
+"""Proving that a token opens its mailbox, sending nothing."""

@@ -1,0 +1,1 @@
+"""Keeping a mailbox's token alive: refresh under a lease, store before use (semantics.md, Refreshing)."""
