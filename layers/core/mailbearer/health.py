@@ -78,7 +78,11 @@ def _diagnosis(
     if finding is None:
         return None
     row = by_code(finding.code)
-    remedy = row.remedy_for(account=account.address, **_places(account, registration))
+    remedy = row.remedy_for(
+        provider=registration.kind if registration is not None else "",
+        account=account.address,
+        **_places(account, registration),
+    )
     if "mailbearer accounts consent" in remedy:
         remedy += f" Over HTTP: POST {consent_path}."
     return {

@@ -294,5 +294,8 @@ def _found(step: str, registration: Registration, verdict: Verdict, detail: str,
 
 def _remedy(code: str, registration: Registration) -> str:
     return by_code(code).remedy_for(
-        registration=registration.name, client_id=registration.client_id, tenant=registration.tenant
+        provider=registration.kind,
+        registration=registration.name,
+        client_id=registration.client_id,
+        tenant=registration.tenant,
     )

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbearer.diagnosis import Evidence, explain
+from mailbearer.diagnosis import Evidence, by_code, explain
 from mailbearer.diagnosis.cleaning import LONGEST
 from mailbearer.diagnosis.guessing import PROVIDERS, SURFACES
 from mailbearer.diagnosis.pasting import NotEvidence, from_line, from_paste
@@ -326,3 +326,22 @@ def test_a_token_endpoints_structured_refusal_is_not_taken_for_the_mail_sides(
 ) -> None:
     found = explain(from_paste(json.dumps({"error": error})))
     assert (found.code, found.surface) == (code, "token")
+
+
+@pytest.mark.parametrize(
+    ("provider", "said"), [("google", "An app in Testing"), ("microsoft", ""), ("", "Google: an app in Testing")]
+)
+def test_what_concerns_one_provider_is_said_of_that_one_only(provider: str, said: str) -> None:
+    remedy = by_code("grant_expired_or_revoked").remedy_for(provider=provider)
+    assert ("Testing" in remedy) is bool(said)
+    assert said in remedy
+
+
+def test_a_number_that_is_not_in_the_table_is_said_to_be_new() -> None:
+    body = '{"error": "invalid_grant", "error_codes": [999999], "error_description": "AADSTS999999: new"}'
+    found = explain(Evidence(provider="microsoft", surface="token", http_status=400, body=body))
+    assert (found.code, "999999 is not in the table" in found.cause) == ("grant_expired_or_revoked", True)
+    known = explain(
+        Evidence(provider="microsoft", surface="token", http_status=400, body=body.replace("999999", "50173"))
+    )
+    assert "not in the table" not in known.cause

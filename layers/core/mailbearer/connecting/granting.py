@@ -291,7 +291,11 @@ def refusal(error: TokenError, account: Account, registration: Registration) -> 
     """Say why the provider gave no token, and what mends it."""
     found = by_code(error.finding or error.code)
     remedy = found.remedy_for(
-        account=account.address, registration=registration.name, client_id=registration.client_id, tenant=""
+        provider=registration.kind,
+        account=account.address,
+        registration=registration.name,
+        client_id=registration.client_id,
+        tenant=registration.tenant,
     )
     msg = f"The provider gave no token. {found.cause} {remedy} In its own words: {error.detail}"
     return ConsentRefused(msg, reason=error.finding or error.code, status=409)

@@ -10,8 +10,12 @@ CLIENT = Diagnosis(
     answer=Answer.CLIENT,
     who=Who.OPERATOR,
     cause="The provider does not take the client id, its secret, or the way they are sent; or the token is another's.",
-    remedy=f"Compare client id and secret with the provider's page (Google: {GOOGLE_CLIENTS}; Microsoft: {ENTRA_APP}; "
-    f"Zoho: the client's own data centre). {VERIFY}",
+    remedy=f"Compare client id and secret with the provider's page. {VERIFY}",
+    asides=(
+        ("google", f"the page is {GOOGLE_CLIENTS}."),
+        ("microsoft", f"the page is {ENTRA_APP}."),
+        ("zoho", "the client belongs to one data centre, and no other knows it."),
+    ),
 )
 CLIENT_GONE = Diagnosis(
     code="registration_deleted",

@@ -10,6 +10,7 @@ from mailbearer.diagnosis import mail_table as mail
 from mailbearer.diagnosis.cleaning import clean, secrets_in, struck
 from mailbearer.diagnosis.evidence import Evidence, Explanation
 from mailbearer.diagnosis.seen import Seen, look_at
+from mailbearer.diagnosis.tokens import by_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,13 +31,13 @@ def explained(evidence: Evidence, known: Mapping[str, str]) -> Explanation:
     """Explain one answer."""
     seen = look_at(evidence)
     found = _JUDGES[seen.surface](seen) if seen.surface else table.UNKNOWN
-    remedy = found.remedy_for(**known)
+    remedy = found.remedy_for(provider=seen.provider, **known)
     if seen.refusal.link and found in {mail.API_DISABLED, mail.PROJECT_QUOTA}:
         remedy = f"{remedy} Google's own link: {seen.refusal.link}"
     secrets = evidence.secrets | secrets_in(evidence.body) | secrets_in(evidence.smtp)
     return Explanation(
         code=found.code,
-        cause=found.cause,
+        cause=f"{found.cause} {_beyond_the_table(seen)}".rstrip(),
         retry=found.retry,
         who=str(found.who),
         remedy=remedy,
@@ -48,6 +49,16 @@ def explained(evidence: Evidence, known: Mapping[str, str]) -> Explanation:
         retry_after=seen.retry_after,
         retry_at=seen.retry_at,
     )
+
+
+def _beyond_the_table(seen: Seen) -> str:
+    """Say that the provider's number is new to us, where the rest of its answer was judged."""
+    if seen.surface not in {guessing.TOKEN, guessing.CALLBACK} or not seen.refusal.numbers:
+        return ""
+    if by_number(seen.refusal.numbers) is not None:
+        return ""
+    numbers = ", ".join(map(str, seen.refusal.numbers))
+    return f"The provider's number {numbers} is not in the table; the rest of its answer was judged."
 
 
 def _raw(seen: Seen) -> str:

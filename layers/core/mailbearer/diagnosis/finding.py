@@ -71,7 +71,19 @@ class Diagnosis:
     remedy: str
     pause: float = 900.0
     kind: str = ""
+    asides: tuple[tuple[str, str], ...] = ()
+    """What has to be said beside the remedy at one provider, by its kind."""
 
-    def remedy_for(self, **known: str) -> str:
-        """Write the remedy with what is known; what is not stays as a name in capitals."""
-        return self.remedy.format_map(_Known({name: value for name, value in known.items() if value}))
+    def remedy_for(self, *, provider: str = "", **known: str) -> str:
+        """Write the remedy with what is known; what is not stays as a name in capitals.
+
+        Asides are those of `provider`, of all while it is not known.
+        """
+        unknown = provider in {"", "generic", "oidc"}
+        asides = [
+            f"{kind.capitalize()}: {aside}" if unknown else f"{aside[0].upper()}{aside[1:]}"
+            for kind, aside in self.asides
+            if unknown or kind == provider
+        ]
+        places = _Known({name: value for name, value in known.items() if value})
+        return " ".join([self.remedy, *asides]).format_map(places)

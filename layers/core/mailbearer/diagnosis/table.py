@@ -26,9 +26,15 @@ GRANT_GONE = Diagnosis(
     answer=Answer.GRANT,
     fate=Fate.DEAD,
     who=Who.USER,
-    cause="The owner or an administrator ended the access, the password changed, or it was not used for too long. "
-    "Google: also seven days after consent while the app is in Testing.",
-    remedy=RECONNECT + " Google: publish the app if it is in Testing (https://console.cloud.google.com/auth/audience).",
+    cause="The owner or an administrator ended the access, the password changed, or it was not used for too long.",
+    remedy=RECONNECT,
+    asides=(
+        (
+            "google",
+            ("an app in Testing loses every grant after seven days: publish it "
+            "(https://console.cloud.google.com/auth/audience)."),
+        ),
+    ),
 )
 TOKEN_INVALID = Diagnosis(
     code="refresh_token_invalid",
