@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     Definitions: TypeAlias = Callable[[str], "Definition"]
     """Gives the definition of a kind; of an unknown one the generic kind's."""
 
+NOBODY = "nobody"
+"""Stands for an address that does not count, and is none itself."""
+
 IDENTITY_SCOPES = frozenset({"openid", "email", "profile", "offline_access"})
 """Scopes that concern the grant itself; servers leave them out of what they say they granted."""
 
@@ -197,6 +200,25 @@ class Definition:
         names = {scope.lower(): scope for offered in everywhere for scopes in offered.values() for scope in scopes}
         names |= {alias.lower(): scope for scope, aliases in self.scope_names.items() for alias in aliases}
         return frozenset(names.get(scope.lower(), scope) for scope in granted.split())
+
+    def mailbox_in(self, claims: Mapping[str, object], *others: str) -> str:
+        """Give the mailbox that claims name, in lower case; empty if they name none.
+
+        The first claim that counts with this provider and holds an address decides, then `others`. An address that the
+        provider has not verified is `NOBODY`'s.
+        """
+        for name in (*self.identity_claims, *others):
+            value = claims.get(name)
+            if isinstance(value, str) and "@" in value:
+                # Made small, some letters beyond ASCII (the Kelvin sign) become those of another's address.
+                counts = value.isascii() and (name != "email" or self._verified(claims))
+                return value.lower() if counts else NOBODY
+        return ""
+
+    def _verified(self, claims: Mapping[str, object]) -> bool:
+        verified = claims.get("email_verified")
+        verified = verified.lower() if isinstance(verified, str) else verified
+        return verified in (True, "true") if self.says_email_verified else verified not in (False, "false")
 
     def scope_drift(self, wanted: tuple[str, ...], granted: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Compare scopes: give those that are missing and those that are too many."""

@@ -12,12 +12,11 @@ if TYPE_CHECKING:
 
     from mailbearer.account import Account
     from mailbearer.client import Client
-    from mailbearer.definition import Definition, Definitions
+    from mailbearer.definition import Definitions
     from mailbearer.ports import Clock, TokenAnswer, Transport
     from mailbearer.registration import Registration
 
 _CLOCKS_DIFFER = 60.0
-_NOBODY = "an unverified address"
 
 
 class AnotherMailbox(ConsentRefused):
@@ -47,11 +46,11 @@ class Identity:
         self._check_id_token(answer.claims, registration, nonce)
         definition = self.definitions(registration.kind)
         claims, silence = answer.claims or {}, None
-        if not _address(claims, definition):
+        if not definition.mailbox_in(claims):
             told, silence = self._ask(registration, answer.access_token)
             # What userinfo says of another subject is not of this token (OpenID Connect Core section 5.3.2).
             claims = told if claims.get("sub") in (None, told.get("sub")) else {}
-        if address := _address(claims, definition):
+        if address := definition.mailbox_in(claims):
             if address != account.address.lower():
                 raise AnotherMailbox(account, address=address)
             return
@@ -110,23 +109,3 @@ class Identity:
         if faults := [name for name, is_wrong in wrong.items() if is_wrong]:
             msg = f"The id token does not belong to this consent ({', '.join(faults)})."
             raise ConsentRefused(msg, reason="id_token_invalid")
-
-
-def _address(claims: Mapping[str, object], definition: Definition) -> str:
-    """Give the mailbox that the claims name: the first claim that counts with this provider and holds an address.
-
-    An address that the provider has not verified is nobody's.
-    """
-    for name in definition.identity_claims:
-        value = claims.get(name)
-        if isinstance(value, str) and "@" in value:
-            # Made small, some letters beyond ASCII (the Kelvin sign) become those of another's address.
-            counts = value.isascii() and (name != "email" or _verified(claims, definition))
-            return value.lower() if counts else _NOBODY
-    return ""
-
-
-def _verified(claims: Mapping[str, object], definition: Definition) -> bool:
-    verified = claims.get("email_verified")
-    verified = verified.lower() if isinstance(verified, str) else verified
-    return verified in (True, "true") if definition.says_email_verified else verified not in (False, "false")

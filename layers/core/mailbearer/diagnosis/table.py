@@ -31,8 +31,10 @@ GRANT_GONE = Diagnosis(
     asides=(
         (
             "google",
-            ("an app in Testing loses every grant after seven days: publish it "
-            "(https://console.cloud.google.com/auth/audience)."),
+            (
+                "an app in Testing loses every grant after seven days: publish it "
+                "(https://console.cloud.google.com/auth/audience)."
+            ),
         ),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mailbearer.definition import ProbeBy
+from mailbearer.definition import NOBODY, ProbeBy
 from mailbearer.errors import MailbearerError, SecretMissing, TokenError, TokenRefused, Unavailable
 from mailbearer.registration import Flow
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mailbearer.account import Account
     from mailbearer.client import Client
-    from mailbearer.definition import Definition, Definitions
+    from mailbearer.definition import Definitions
     from mailbearer.ports import TokenFacts, Transport
     from mailbearer.registration import Registration
 
@@ -102,20 +102,9 @@ class Looker:
     def _identity(self, registration: Registration, claims: Mapping[str, object]) -> str:
         if registration.flow is Flow.CLIENT_CREDENTIALS:
             return ""
-        return mailbox_in(claims, self.definitions(registration.kind))
-
-
-def mailbox_in(claims: Mapping[str, object], definition: Definition) -> str:
-    """Give the mailbox that claims name, in lower case; an address that is not verified is none.
-
-    An introspection answer calls it `username` (RFC 7662 section 2.2).
-    """
-    for name in (*definition.identity_claims, "username"):
-        value = claims.get(name)
-        if isinstance(value, str) and "@" in value:
-            unverified = name == "email" and claims.get("email_verified") in (False, "false")
-            return "" if unverified else value.lower()
-    return ""
+        # An introspection answer calls it `username` (RFC 7662 section 2.2).
+        named = self.definitions(registration.kind).mailbox_in(claims, "username")
+        return "" if named == NOBODY else named
 
 
 def _word(error: MailbearerError) -> str:
