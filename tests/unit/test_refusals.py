@@ -420,18 +420,3 @@ def test_a_doubtful_refusal_is_not_a_verdict_until_its_pause_is_over_whoever_ask
     with pytest.raises(GrantDead):
         process.rotate(grants.now())
     assert grants.now().reason == "token_not_taken"
-
-
-def test_a_lost_answer_explains_nothing_where_refresh_tokens_stay_as_they_are() -> None:
-    grants = Grants(rotating=False)
-    grants.definitions = lambda _: definition_of("google")
-    account = grants.connect(ends_in=-1)
-    process = grants.lifecycle()
-    grants.provider.faults.before("refresh", TokenAnswerLost("cut"))
-    with pytest.raises(RefreshDeferred):
-        process.refresh(account.id, needed_until=grants.clock() + 60)
-    grants.clock.advance(60)
-    grants.provider.refresh_tokens.clear()
-    with pytest.raises(GrantDead) as dead:
-        process.refresh(account.id, needed_until=grants.clock() + 60)
-    assert dead.value.reason == "grant_expired_or_revoked"

@@ -8,12 +8,15 @@ from dataclasses import replace
 from threading import Barrier
 from typing import TYPE_CHECKING
 
+import pytest
 import requests
 
 from tests.integration.sandbox.application import Application, bearer
 
 if TYPE_CHECKING:
     from tests.integration.sandbox.conftest import Clock
+
+pytestmark = pytest.mark.slow  # a world that is paused, cut and waited for, many times
 
 CROWD = 200
 

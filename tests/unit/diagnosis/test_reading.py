@@ -219,6 +219,7 @@ HOSTILE = {
 @pytest.mark.parametrize("surface", ["", *SURFACES])
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.timeout(20)
+@pytest.mark.slow  # megabytes, for every surface
 def test_hostile_input_is_explained_too(text: str, surface: str) -> None:
     for evidence in (from_paste(text, surface=surface), Evidence(surface=surface, body=text, smtp=text)):
         found = explain(evidence)

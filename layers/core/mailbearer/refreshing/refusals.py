@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from mailbearer.account import Account, AccountState
-from mailbearer.definition import RefreshTokens
 from mailbearer.diagnosis import Who, by_code, judge_refusal
 from mailbearer.errors import (
     ClientRefused,
@@ -112,9 +111,7 @@ class Refusals:
             doubted = judge_refusal(error, first_time=False).dead
             self._back_off(account, judgement.pause, error, failure=judgement.reason, doubted=doubted)
             return self.make_do(stored, self.clock() + judgement.pause, wish, error.detail)
-        # Where the old refresh token stays good beside the new one, a lost answer loses nothing.
-        rotates = self.definitions(registration.kind).refresh_tokens is RefreshTokens.ROTATED
-        reason = "rotation_lost_or_revoked" if rotates and account.token.answer_lost_at else judgement.reason
+        reason = "rotation_lost_or_revoked" if account.token.answer_lost_at else judgement.reason
         self.lease.give_up(account, reason, raw=error.raw)
         self.trail.note(
             "token.rejected",
