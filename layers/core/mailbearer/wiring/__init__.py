@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 # ruff: noqa: PLC0415 - see the comment above the class
-import os
-import threading
-import time
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mailbearer.aws.accounts import DynamoDBAccountStore
-from mailbearer.aws.audit_log import CloudWatchAuditLog
-from mailbearer.aws.audit_spool import S3AuditSpool
-from mailbearer.aws.clients import Clients
-from mailbearer.aws.consents import DynamoDBConsentStore
-from mailbearer.aws.content import S3ContentStore
-from mailbearer.aws.credentials import SecretsManagerCredentialVault
-from mailbearer.aws.event_bus import EventBridgeBus
-from mailbearer.aws.keys import DynamoDBKeyStore
-from mailbearer.aws.messages import DynamoDBMessageStore
-from mailbearer.aws.queue import SQSMessageQueue
-from mailbearer.aws.registrations import DynamoDBRegistrationStore
-from mailbearer.aws.rotation_queue import SQSRotationQueue
-from mailbearer.aws.tokens import SecretsManagerTokenVault
-from mailbearer.trail import BufferedTrail
+from mailbearer.wiring.adapters import Adapters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mailbearer.client import Client
-    from mailbearer.config import Settings
     from mailbearer.connecting.consent import ConsentFlow
     from mailbearer.connecting.device import DeviceFlow
     from mailbearer.connecting.granting import Granting
@@ -45,8 +24,7 @@ if TYPE_CHECKING:
     from mailbearer.definition import Definition
     from mailbearer.delivery import Delivery
     from mailbearer.directory import Directory
-    from mailbearer.egress import Egress
-    from mailbearer.ports import AuthorizationServer, Clock, CredentialMinter, RandomBytes, Transport
+    from mailbearer.ports import CredentialMinter
     from mailbearer.probing.prober import Prober
     from mailbearer.refreshing.lifecycle import Lifecycle
     from mailbearer.resubmission import Resubmission
@@ -74,151 +52,8 @@ def _tell_watched(watched: Watched) -> None:
         logger().warning("credentials not looked at", extra={"problems": watched.problems})
 
 
-class Wiring:
+class Wiring(Adapters):
     """Everything a process needs, made when it is first asked for and kept for its warm life."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        clients: Clients | None = None,
-        clock: Clock = time.time,
-        random_bytes: RandomBytes = os.urandom,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.settings = settings
-        self.clock = clock
-        self.random_bytes = random_bytes
-        self._sleep = sleep
-        self.clients = clients or Clients()
-        self._lock = threading.Lock()
-        self._server: AuthorizationServer | None = None
-        self._transports: dict[str, Transport] = {}
-
-    # --- adapters -------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def messages(self) -> DynamoDBMessageStore:
-        """Give the message records."""
-        return DynamoDBMessageStore(self.clients.dynamodb, self.settings.messages_table)
-
-    @cached_property
-    def accounts(self) -> DynamoDBAccountStore:
-        """Give the accounts."""
-        return DynamoDBAccountStore(self.clients.dynamodb, self.settings.accounts_table)
-
-    @cached_property
-    def consents(self) -> DynamoDBConsentStore:
-        """Give the consents under way."""
-        return DynamoDBConsentStore(self.clients.dynamodb, self.settings.consents_table)
-
-    @cached_property
-    def registrations(self) -> DynamoDBRegistrationStore:
-        """Give the registrations."""
-        return DynamoDBRegistrationStore(self.clients.dynamodb, self.settings.registrations_table)
-
-    @cached_property
-    def keys(self) -> DynamoDBKeyStore:
-        """Give the API keys."""
-        return DynamoDBKeyStore(self.clients.dynamodb, self.settings.keys_table)
-
-    @cached_property
-    def vault(self) -> SecretsManagerTokenVault:
-        """Give the vault of the mailboxes' tokens."""
-        settings = self.settings
-        return SecretsManagerTokenVault(
-            self.clients.secretsmanager, settings.secrets_prefix, kms_key_id=settings.kms_key_id
-        )
-
-    @cached_property
-    def credentials(self) -> SecretsManagerCredentialVault:
-        """Give the vault of the registrations' credentials."""
-        settings = self.settings
-        return SecretsManagerCredentialVault(
-            self.clients.secretsmanager, settings.secrets_prefix, kms_key_id=settings.kms_key_id
-        )
-
-    @cached_property
-    def queue(self) -> SQSMessageQueue:
-        """Give the message queue."""
-        return SQSMessageQueue(self.clients.sqs, self.settings.queue_url, self.settings.dead_letter_queue_url)
-
-    @cached_property
-    def rotation_queue(self) -> SQSRotationQueue:
-        """Give the queue of accounts that are due."""
-        return SQSRotationQueue(self.clients.sqs, self.settings.rotation_queue_url)
-
-    @cached_property
-    def content(self) -> S3ContentStore:
-        """Give the content bucket."""
-        return S3ContentStore(self.clients.s3, self.settings.content_bucket)
-
-    @cached_property
-    def events(self) -> EventBridgeBus:
-        """Give the event bus."""
-        return EventBridgeBus(self.clients.events, self.settings.event_bus)
-
-    @cached_property
-    def audit_log(self) -> CloudWatchAuditLog:
-        """Give this process's stream of the audit log."""
-        return CloudWatchAuditLog(self.clients.logs, self.settings.audit_log_group, self._stream_name)
-
-    @cached_property
-    def audit_spool(self) -> S3AuditSpool:
-        """Give the place where audit events wait while the log cannot be written."""
-        return S3AuditSpool(self.clients.s3, self.settings.content_bucket)
-
-    @cached_property
-    def trail(self) -> BufferedTrail:
-        """Give the audit trail."""
-        return BufferedTrail(
-            self.audit_log, self.audit_spool, self.clock, self.random_bytes, actor=self.settings.function
-        )
-
-    @cached_property
-    def egress(self) -> Egress:
-        """Give the guarded way out."""
-        from mailbearer.egress import Egress
-
-        return Egress(local=self.settings.local)
-
-    def server(self) -> AuthorizationServer:
-        """Give the client of authorization servers."""
-        with self._lock:
-            if self._server is None:
-                from mailbearer.oauth import AuthlibServer
-
-                self._server = AuthlibServer(self.egress, self.clock, self.random_bytes)
-            return self._server
-
-    def transport(self, name: str) -> Transport:
-        """Give the transport of this name."""
-        with self._lock:
-            if name not in self._transports:
-                self._transports[name] = self._make_transport(name)
-            return self._transports[name]
-
-    def _make_transport(self, name: str) -> Transport:
-        if name == "gmail":
-            from mailbearer.transports.gmail import GmailTransport
-
-            return GmailTransport(self.egress, self.clock)
-        if name == "graph":
-            from mailbearer.transports.graph import GraphTransport
-
-            return GraphTransport(self.egress, self.clock)
-        if name == "smtp":
-            from mailbearer.transports.smtp import SmtpTransport
-
-            return SmtpTransport(self.egress, self.clock)
-        msg = f"There is no transport {name!r}."
-        raise LookupError(msg)
-
-    def _stream_name(self) -> str:
-        day = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y/%m/%d")
-        return f"{self.settings.function}/{day}/{self.random_bytes(8).hex()}"
-
-    # --- verbs ----------------------------------------------------------------------------------------------------
 
     @cached_property
     def submission(self) -> Submission:

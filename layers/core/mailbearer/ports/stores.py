@@ -1,0 +1,130 @@
+"""What is kept in tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mailbearer.account import Account, Consent
+    from mailbearer.caller import ApiKey
+    from mailbearer.message import MessageRecord
+    from mailbearer.registration import Registration
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of ids, newest first; `cursor` is empty on the last."""
+
+    ids: tuple[str, ...]
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Due:
+    """An account with work for the schedule since `at` (epoch seconds)."""
+
+    at: float
+    account_id: str
+
+
+class MessageStore(Protocol):
+    """The status of every message."""
+
+    def create(self, record: MessageRecord) -> MessageRecord:
+        """Put the record if its id is new; give the record that stands there."""
+
+    def get(self, message_id: str) -> MessageRecord | None:
+        """Read one record."""
+
+    def get_many(self, message_ids: Sequence[str]) -> dict[str, MessageRecord]:
+        """Read up to 100 records by id; missing ones are left out."""
+
+    def replace(self, new: MessageRecord, *, expected: MessageRecord) -> MessageRecord:
+        """Write `new` if status, attempt and owner are still those of `expected`; give the record that stands there.
+
+        Raises `NotFound` if there is none.
+        """
+
+    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str) -> Page:
+        """List an account's messages created at or after `since`, newest first."""
+
+
+class AccountStore(Protocol):
+    """Every mailbox, with the lease on its token."""
+
+    def create(self, account: Account) -> bool:
+        """Put the account if its id is new; tell whether it was."""
+
+    def get(self, account_id: str, *, consistent: bool = True) -> Account | None:
+        """Read one account; without `consistent` for half the price, perhaps as it was a moment ago."""
+
+    def replace(self, new: Account, *, expected: Account) -> Account:
+        """Write `new`, the next revision of `expected`, if the stored revision still is that of `expected`.
+
+        Gives the account that stands there afterwards.
+
+        Raises `NotFound` if there is none.
+        """
+
+    def delete(self, account: Account) -> None:
+        """Remove the account if nobody has changed it since it was read. Raises `Conflict` if somebody has."""
+
+    def by_address(self, address: str) -> list[Account]:
+        """Find the accounts of an address, compared without case."""
+
+    def listing(self, *, limit: int, cursor: str) -> tuple[list[Account], str]:
+        """List accounts; the second value continues the list, empty at its end."""
+
+    def due(self, now: float) -> Iterator[Due]:
+        """Give the accounts whose `due_at` has come, the longest overdue first; each once, read as they are asked for.
+
+        Only active and paused accounts are ever due, and those whose revocation is pending.
+        """
+
+
+class ConsentStore(Protocol):
+    """Consents under way."""
+
+    def put(self, consent: Consent) -> None:
+        """Keep a consent."""
+
+    def get(self, state_hash: str) -> Consent | None:
+        """Read a consent without consuming it."""
+
+    def replace(self, new: Consent, *, expected: Consent) -> Consent | None:
+        """Write `new` if the consent still is as `expected` and nobody took it; give the one that stands, if any."""
+
+    def take(self, state_hash: str) -> Consent | None:
+        """Consume a consent: exactly one of many callers gets it, also if an answer is lost and the call repeated."""
+
+
+class RegistrationStore(Protocol):
+    """Registrations, without their secrets."""
+
+    def create(self, registration: Registration) -> bool:
+        """Put the registration if its name is new; tell whether it was."""
+
+    def replace(self, new: Registration, *, expected: Registration) -> Registration:
+        """Write `new`, the next revision of `expected`, if the stored revision still is that of `expected`.
+
+        Gives the registration that stands there afterwards. Raises `NotFound` if there is none.
+        """
+
+    def get(self, name: str) -> Registration | None:
+        """Read one registration."""
+
+    def listing(self) -> list[Registration]:
+        """List all registrations by name."""
+
+
+class KeyStore(Protocol):
+    """API keys, hashed."""
+
+    def create(self, key: ApiKey) -> bool:
+        """Put the key if its id is new; tell whether it was."""
+
+    def get(self, key_id: str) -> ApiKey | None:
+        """Read one key."""
