@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.api import Api, segment
+from cli.doctor import print_standing
 from cli.operation import Operation, begin, read_secret
 from cli.options import ApiKeyStdin, AsJson, StageName, Yes
 from cli.output import console as console_of
@@ -200,6 +201,74 @@ def revoke(
     operation.out.show(answer, lambda console: _print_account(console, answer))
 
 
+@app.command("rotate")
+def rotate(
+    ctx: typer.Context,
+    *,
+    account: Reference,
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Refresh a mailbox's token now, whatever pause is being kept."""
+    operation, answer = _act(ctx, account, "rotate", stage, api_key_stdin=api_key_stdin, as_json=as_json)
+    operation.out.show(answer, lambda console: _print_health(console, account, answer))
+
+
+@app.command("validate")
+def validate(
+    ctx: typer.Context,
+    *,
+    account: Reference,
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that a mailbox's token opens it, sending nothing; ends with 1 if it does not."""
+    operation, answer = _act(ctx, account, "validate", stage, api_key_stdin=api_key_stdin, as_json=as_json)
+    operation.out.show(answer, lambda console: _print_health(console, account, answer))
+    if answer.get("valid") is False:
+        raise typer.Exit(1)
+
+
+@app.command("pause")
+def pause(
+    ctx: typer.Context,
+    *,
+    account: Reference,
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a mailbox's mail wait; its token is kept alive."""
+    operation, answer = _act(ctx, account, "pause", stage, api_key_stdin=api_key_stdin, as_json=as_json)
+    operation.out.show(answer, lambda console: _print_account(console, answer))
+
+
+@app.command("resume")
+def resume(
+    ctx: typer.Context,
+    *,
+    account: Reference,
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a paused mailbox send again, what waited first."""
+    operation, answer = _act(ctx, account, "resume", stage, api_key_stdin=api_key_stdin, as_json=as_json)
+    operation.out.show(answer, lambda console: _print_account(console, answer))
+
+
+def _act(
+    ctx: typer.Context, account: str, verb: str, stage: str, *, api_key_stdin: bool, as_json: bool
+) -> tuple[Operation, dict[str, Any]]:
+    """Do one thing to an account that may be done again."""
+    operation = begin(ctx, stage, as_json=as_json)
+    api = operation.api(key_stdin=api_key_stdin)
+    path = f"/v1/accounts/{segment(_resolve(api, account))}/{verb}"
+    return operation, api.post(path, {}, if_lost="The same command again is safe.")
+
+
 def _refresh_token(operation: Operation, *, from_stdin: bool) -> str:
     """Take the token from standard input or, unseen, from a terminal; an argument would stay in the shell's history."""
     if from_stdin:
@@ -254,6 +323,13 @@ def _open(operation: Operation, url: str) -> None:
 def _print_consent(console: Console, account: Mapping[str, Any], url: str) -> None:
     console.print(f"{plain(account.get('id'))} waits for consent. Its owner opens this page, once and soon:")
     console.print(Text(plain(url)))
+
+
+def _print_health(console: Console, account: str, health: Mapping[str, Any]) -> None:
+    print_standing(console, account, str(health.get("state")), health.get("diagnosis"))
+    for part in ("token", "last_probe"):
+        shown = health.get(part)
+        console.print(details(shown.items() if isinstance(shown, dict) else ()))
 
 
 def _print_account(console: Console, account: Mapping[str, Any]) -> None:

@@ -46,9 +46,9 @@ def doctor(
 
     def human(console: Console) -> None:
         for one in accounts:
-            _print(console, f"{one['address']} ({one['account']})", str(one["state"]), one.get("diagnosis"))
+            print_standing(console, f"{one['address']} ({one['account']})", str(one["state"]), one.get("diagnosis"))
         for one in registrations:
-            _print(console, f"registration {one['name']}", _days(one["days_left"]), one["diagnosis"])
+            print_standing(console, f"registration {one['name']}", _days(one["days_left"]), one["diagnosis"])
         if not accounts and not account:
             console.print("No accounts. Add one with `mailbearer accounts add ADDRESS --provider NAME`.")
 
@@ -102,7 +102,8 @@ def _registration(operation: Operation, registration: Registration) -> dict[str,
     return {"name": registration.name, "kind": registration.kind, "days_left": days, "diagnosis": diagnosis}
 
 
-def _print(console: Console, subject: str, state: str, diagnosis: Mapping[str, Any] | None) -> None:
+def print_standing(console: Console, subject: str, state: str, diagnosis: Mapping[str, Any] | None) -> None:
+    """Print how a mailbox or registration stands, and what is to be done."""
     sign = _HEALTHY if diagnosis is None else _ILL if _acts(diagnosis) else _WATCH
     console.print(Text.assemble(sign, " ", (plain(subject), "bold"), f"  {plain(state)}"))
     if diagnosis:

@@ -212,3 +212,29 @@ def test_a_refused_token_says_why(local: Operator, api: ScriptedApi) -> None:
     result = local(*IMPORT, "--refresh-token-stdin", stdin="1//token")
     assert result.exit_code == 1
     assert "Another mailbox" in result.stderr
+
+
+HEALTH: dict[str, Any] = {
+    "account": ACTIVE["id"],
+    "state": "active",
+    "token": {"expires_at": "2027-01-01T00:00:00.000Z", "failures": 0},
+    "last_probe": {"outcome": "valid"},
+    "diagnosis": None,
+}
+
+
+@pytest.mark.parametrize("verb", ["rotate", "validate", "pause", "resume"])
+def test_does_one_thing_to_an_account(local: Operator, api: ScriptedApi, verb: str) -> None:
+    answer = ACTIVE if verb in {"pause", "resume"} else HEALTH | {"valid": True}
+    api.answer("POST", f"/v1/accounts/{ACTIVE['id']}/{verb}", 200, answer)
+    assert local.json("accounts", verb, ACTIVE["id"]) == answer
+    shown = local("accounts", verb, ACTIVE["id"])
+    assert (shown.exit_code, "active" in shown.stdout) == (0, True)
+
+
+def test_a_token_that_does_not_open_its_mailbox_is_a_failure_with_its_remedy(local: Operator, api: ScriptedApi) -> None:
+    finding = {"code": "fresh_token_refused", "cause": "It is refused.", "remedy": "Connect it anew.", "who": "user"}
+    ill = HEALTH | {"valid": False, "diagnosis": finding}
+    api.answer("POST", f"/v1/accounts/{ACTIVE['id']}/validate", 200, ill)
+    result = local("accounts", "validate", ACTIVE["id"])
+    assert (result.exit_code, "user: Connect it anew." in result.stdout) == (1, True)

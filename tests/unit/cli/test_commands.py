@@ -64,6 +64,7 @@ def test_the_commands_are_these() -> None:
         *("providers credentials remove", "providers credentials rotate"),
         *("providers add", "providers list", "providers verify", "accounts add", "accounts list", "accounts show"),
         *("accounts consent", "accounts import", "accounts revoke"),
+        *("accounts rotate", "accounts validate", "accounts pause", "accounts resume"),
         *("send", "messages show", "messages list", "keys create", "audit tail", "explain", "doctor"),
     }
 
