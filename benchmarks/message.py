@@ -25,7 +25,7 @@ from mailbearer.transports.smtp import SmtpTransport
 if TYPE_CHECKING:
     from benchmarks.effort import Effort
     from benchmarks.figures import Action
-    from mailbearer.ports import Transport
+    from mailbearer.ports.mail import Transport
     from mailbearer.registration import Registration
 
 _SECONDS = 10

@@ -17,7 +17,7 @@ from mailbearer.credential import Credential, CredentialSet
 from mailbearer.credentials.edits import OWN_IDS
 from mailbearer.errors import MailbearerError
 from mailbearer.ids import new_id, rfc3339
-from mailbearer.ports import CredentialMinter
+from mailbearer.ports.vaults import CredentialMinter
 from mailbearer.registration import Registration
 
 app = typer.Typer(no_args_is_help=True, help="Replace a registration's secret or certificate before it expires.")

@@ -6,7 +6,7 @@ import gc
 import tracemalloc
 from typing import TYPE_CHECKING
 
-from mailbearer.ports import Due
+from mailbearer.ports.stores import Due
 from mailbearer.schedule.rotation import RUN_TAKES
 from simulations.providers import Profile
 from simulations.world import Accounts, Queue, World

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailbearer.errors import GrantRefused, TokenEndpointBusy, TokenRefused
-from mailbearer.ports import TokenAnswer
+from mailbearer.ports.provider import TokenAnswer
 
 if TYPE_CHECKING:
     import random

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from mailbearer.account import Probe
 from mailbearer.credential import Credential
 from mailbearer.ids import derived_id
-from mailbearer.ports import AuthorizationServer, Due
+from mailbearer.ports.stores import Due
 from mailbearer.token import TokenSet, TokenState
 from mailbearer.trail import BufferedTrail
 from simulations.providers import SCOPE, Profile, Providers
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from mailbearer.account import Account
     from mailbearer.audit import AuditEvent
-    from mailbearer.ports import AuditLog
+    from mailbearer.ports.channels import AuditLog
+    from mailbearer.ports.provider import AuthorizationServer
     from mailbearer.refreshing.lifecycle import Lifecycle
     from mailbearer.schedule.rotation import AtOnce, Rotation
 

@@ -9,7 +9,7 @@ import pytest
 from mailbearer.account import AccountState, Probe
 from mailbearer.aws.accounts import DynamoDBAccountStore, to_item
 from mailbearer.errors import Conflict, InvalidInput, NotFound
-from mailbearer.ports import Due
+from mailbearer.ports.stores import Due
 from mailbearer.token import TokenState
 from tests.contract.nouns import NOW, account
 from tests.fakes import FakeAccountStore
@@ -17,7 +17,7 @@ from tests.fakes import FakeAccountStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailbearer.ports import AccountStore
+    from mailbearer.ports.stores import AccountStore
 
 
 @pytest.fixture(params=["fake", "aws"])

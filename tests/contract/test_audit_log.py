@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.audit import AuditEvent
-    from mailbearer.ports import AuditLog
+    from mailbearer.ports.channels import AuditLog
     from tests.contract.conftest import World
 
 

@@ -9,7 +9,7 @@ from tests.contract.nouns import event
 from tests.fakes import FakeAuditSpool
 
 if TYPE_CHECKING:
-    from mailbearer.ports import AuditSpool
+    from mailbearer.ports.channels import AuditSpool
 
 
 @pytest.fixture(params=["fake", "aws"])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mailbearer.account import Consent
-    from mailbearer.ports import ConsentStore
+    from mailbearer.ports.stores import ConsentStore
     from tests.contract.conftest import World
 
 

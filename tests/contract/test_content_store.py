@@ -8,7 +8,7 @@ from mailbearer.aws.content import S3ContentStore
 from tests.fakes import FakeContentStore
 
 if TYPE_CHECKING:
-    from mailbearer.ports import ContentStore
+    from mailbearer.ports.channels import ContentStore
     from tests.contract.conftest import World
 
 

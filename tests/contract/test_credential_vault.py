@@ -12,7 +12,7 @@ from tests.contract.secrets_manager import SecretsManager
 from tests.fakes import FakeCredentialVault
 
 if TYPE_CHECKING:
-    from mailbearer.ports import CredentialVault
+    from mailbearer.ports.vaults import CredentialVault
 
 
 @pytest.fixture(params=["fake", "moto", "documented"])

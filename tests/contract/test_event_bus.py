@@ -11,7 +11,7 @@ from mailbearer.errors import Unavailable
 from tests.fakes import FakeEventBus
 
 if TYPE_CHECKING:
-    from mailbearer.ports import EventBus
+    from mailbearer.ports.channels import EventBus
     from tests.contract.conftest import World
 
 DETAIL = {"id": "msg_1", "tags": ["Ä"]}

@@ -11,7 +11,7 @@ from tests.fakes import FakeKeyStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailbearer.ports import KeyStore
+    from mailbearer.ports.stores import KeyStore
 
 
 @pytest.fixture(params=["fake", "aws"])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from mailbearer.ports import MessageQueue
+    from mailbearer.ports.channels import MessageQueue
     from tests.contract.conftest import World
 
 FAULT = {"pointer": "/to", "code": "required", "detail": "Ä\x01"}

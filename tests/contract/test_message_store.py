@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.message import MessageRecord
-    from mailbearer.ports import MessageStore
+    from mailbearer.ports.stores import MessageStore
 
 
 @pytest.fixture(params=["fake", "aws"])

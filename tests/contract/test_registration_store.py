@@ -11,7 +11,7 @@ from tests.fakes import FakeRegistrationStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailbearer.ports import RegistrationStore
+    from mailbearer.ports.stores import RegistrationStore
 
 
 @pytest.fixture(params=["fake", "aws"])

@@ -7,7 +7,7 @@ import pytest
 
 from mailbearer.aws.rotation_queue import SQSRotationQueue
 from mailbearer.errors import Unavailable
-from mailbearer.ports import Due
+from mailbearer.ports.stores import Due
 from tests.fakes import FakeClock, FakeRotationQueue
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from mailbearer.ports import RotationQueue
+    from mailbearer.ports.channels import RotationQueue
     from tests.contract.conftest import World
 
 ANN, BEN = Due(1_750_000_000.123, "acc_ann"), Due(1_750_000_001.0, "acc_ben")

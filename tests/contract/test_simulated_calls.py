@@ -20,7 +20,7 @@ from mailbearer.aws.registrations import DynamoDBRegistrationStore
 from mailbearer.aws.rotation_queue import SQSRotationQueue
 from mailbearer.aws.tokens import SecretsManagerTokenVault
 from mailbearer.credential import Credential
-from mailbearer.ports import Due
+from mailbearer.ports.stores import Due
 from mailbearer.token import TokenState, planned_version
 from sandbox.deploy import load_template
 from simulations import hour, week

@@ -14,7 +14,7 @@ from tests.contract.secrets_manager import SecretsManager
 from tests.fakes import FakeClock, FakeTokenVault
 
 if TYPE_CHECKING:
-    from mailbearer.ports import TokenVault
+    from mailbearer.ports.vaults import TokenVault
     from tests.contract.conftest import World
 
 ANN = "acc_ann"

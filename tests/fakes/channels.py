@@ -13,7 +13,8 @@ from tests.fakes.faults import Faults
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from mailbearer.ports import Clock, Due
+    from mailbearer.ports import Clock
+    from mailbearer.ports.stores import Due
 
 DEDUPLICATION_SECONDS = 300
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mailbearer.credential import Credential
 from mailbearer.errors import ClientRefused
-from mailbearer.ports import ListedCredential, TokenAnswer
+from mailbearer.ports.provider import TokenAnswer
+from mailbearer.ports.vaults import ListedCredential
 from tests.fakes.faults import Faults
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mailbearer.message import Message, Outcome, Outgoing
-from mailbearer.ports import Greeting
+from mailbearer.ports.mail import Greeting
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.credential import Credential
-    from mailbearer.ports import AuthorizationRequest, DeviceAuthorization, TokenAnswer, TokenFacts, WebPage
+    from mailbearer.ports.provider import AuthorizationRequest, DeviceAuthorization, TokenAnswer, TokenFacts, WebPage
     from mailbearer.registration import Registration
 
 Scene: TypeAlias = Outcome | Callable[[], Outcome]

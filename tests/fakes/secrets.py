@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mailbearer.credential import CredentialSet
 from mailbearer.errors import Conflict, LeaseLost, SecretMissing
-from mailbearer.ports import RotationStages
+from mailbearer.ports.vaults import RotationStages
 from mailbearer.token import StoredToken, TokenSet
 from tests.fakes.faults import Faults
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mailbearer.errors import Conflict, Fault, InvalidInput, NotFound
 from mailbearer.ids import rfc3339
-from mailbearer.ports import Due, Page
+from mailbearer.ports.stores import Due, Page
 from tests.fakes.faults import Faults
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from mailbearer.credential import Credential
 from mailbearer.directory import Directory
 from mailbearer.errors import GrantRefused
 from mailbearer.ids import derived_id
-from mailbearer.ports import AuthorizationServer, TokenAnswer
+from mailbearer.ports.provider import AuthorizationServer, TokenAnswer
 from mailbearer.probing.prober import Prober
 from mailbearer.providers import definition_of
 from mailbearer.refreshing.lease import Lease
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from mailbearer.definition import Definitions
-    from mailbearer.ports import AuthorizationRequest
+    from mailbearer.ports.provider import AuthorizationRequest
 
 REGISTRATION = "acme"
 ADMIN = Caller(key_id="key_admin", scopes=frozenset({"admin"}))

@@ -21,7 +21,7 @@ from tests.fakes.minters import FakeMinter
 from tests.unit.grants import registration
 
 if TYPE_CHECKING:
-    from mailbearer.ports import AuthorizationServer
+    from mailbearer.ports.provider import AuthorizationServer
 
 DAY = 86_400.0
 NAME = "acme"

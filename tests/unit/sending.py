@@ -43,7 +43,7 @@ from tests.fakes import (
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
-    from mailbearer.ports import TokenAnswer
+    from mailbearer.ports.provider import TokenAnswer
     from tests.fakes.faults import Faults
     from tests.fakes.providers import Scene
 

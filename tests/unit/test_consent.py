@@ -30,7 +30,7 @@ from tests.unit.grants import REGISTRATION, Grants, answer, mailbox, registratio
 
 if TYPE_CHECKING:
     from mailbearer.connecting.consent import ConsentPage
-    from mailbearer.ports import TokenAnswer
+    from mailbearer.ports.provider import TokenAnswer
 
 ISSUER = "https://id.example"
 

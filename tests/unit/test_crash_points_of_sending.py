@@ -13,7 +13,7 @@ from mailbearer.account import AccountState
 from mailbearer.envelope import QUEUE_LIMIT, write_content, write_job
 from mailbearer.errors import AuditUnavailable, Unavailable
 from mailbearer.message import MessageRecord, Outcome, Remedy, Status, Verdict
-from mailbearer.ports import TokenAnswer
+from mailbearer.ports.provider import TokenAnswer
 from tests.fakes import Faults
 from tests.unit.sending import ACCEPTED, LOST, Died, Sending, refusal
 

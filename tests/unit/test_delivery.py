@@ -15,7 +15,7 @@ from mailbearer.envelope import QUEUE_LIMIT, Job
 from mailbearer.errors import ClientRefused, MailbearerError, TokenEndpointBusy, Unavailable
 from mailbearer.ids import derived_id
 from mailbearer.message import MessageRecord, Outcome, Remedy, Status
-from mailbearer.ports import TokenAnswer
+from mailbearer.ports.provider import TokenAnswer
 from tests.fakes import FakeMessageStore
 from tests.unit.sending import ACCEPTED, LOST, Sending, refusal
 

@@ -25,7 +25,7 @@ from mailbearer.errors import (
     TokenError,
     Unavailable,
 )
-from mailbearer.ports import DeviceAuthorization
+from mailbearer.ports.provider import DeviceAuthorization
 from mailbearer.providers import definition_of
 from mailbearer.registration import Flow
 from tests.fakes import ScriptedAuthorizationServer
@@ -33,7 +33,7 @@ from tests.unit.grants import REGISTRATION, Crash, Grants, Trap, answer, crash, 
 
 if TYPE_CHECKING:
     from mailbearer.account import Consent
-    from mailbearer.ports import TokenAnswer
+    from mailbearer.ports.provider import TokenAnswer
 
 GIVEN = DeviceAuthorization(
     device_code="device-code-1",

@@ -25,7 +25,7 @@ from tests.unit.grants import REGISTRATION, Grants, answer, mailbox, registratio
 
 if TYPE_CHECKING:
     from mailbearer.connecting.granting import Connected
-    from mailbearer.ports import TokenAnswer
+    from mailbearer.ports.provider import TokenAnswer
 
 TOKEN = "refresh-token-of-old"
 

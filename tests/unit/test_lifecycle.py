@@ -31,7 +31,7 @@ from tests.fakes import ScriptedAuthorizationServer
 from tests.unit.grants import REGISTRATION, Grants, Waiting, answer
 
 if TYPE_CHECKING:
-    from mailbearer.ports import TokenAnswer
+    from mailbearer.ports.provider import TokenAnswer
     from mailbearer.refreshing.lifecycle import Lifecycle
 
 DAY = 86_400

@@ -20,7 +20,7 @@ from mailbearer.errors import (
     TokenRefused,
     Unavailable,
 )
-from mailbearer.ports import TokenFacts
+from mailbearer.ports.provider import TokenFacts
 from mailbearer.probing.prober import PROBE_EVERY, SLOWEST
 from mailbearer.providers import definition_of
 from mailbearer.registration import Flow

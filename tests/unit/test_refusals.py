@@ -23,7 +23,7 @@ from tests.fakes import ScriptedAuthorizationServer
 from tests.unit.grants import Grants, answer
 
 if TYPE_CHECKING:
-    from mailbearer.ports import TokenAnswer
+    from mailbearer.ports.provider import TokenAnswer
 
 DAY = 86_400.0
 DOUBTFUL = GrantRefused("AADSTS70000", error_codes=(70000,), raw="invalid_grant/70000")

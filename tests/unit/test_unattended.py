@@ -27,7 +27,7 @@ from tests.unit.grants import ADMIN, REGISTRATION, Crash, Grants, Trap, answer, 
 if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.connecting.granting import Connected
-    from mailbearer.ports import TokenAnswer
+    from mailbearer.ports.provider import TokenAnswer
 
 BODY = {"provider": REGISTRATION, "address": "ann@example.org", "display_name": "Ann"}
 

@@ -10,7 +10,8 @@ import pytest
 from mailbearer.client import Client
 from mailbearer.credential import Credential
 from mailbearer.errors import ClientRefused, GrantRefused, InvalidInput, SecretMissing, TokenEndpointBusy, TokenError
-from mailbearer.ports import DeviceAuthorization, Greeting, TokenAnswer, WebPage
+from mailbearer.ports.mail import Greeting
+from mailbearer.ports.provider import DeviceAuthorization, TokenAnswer, WebPage
 from mailbearer.providers import definition_of
 from mailbearer.registration import Discovery, Endpoints, Flow, Registration
 from mailbearer.verifying import Finding, Verdict, Verification

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from mailbearer.credential import Credential
     from mailbearer.definition import Definitions
-    from mailbearer.ports import (
+    from mailbearer.ports.provider import (
         AuthorizationRequest,
         AuthorizationServer,
-        CredentialVault,
         DeviceAuthorization,
         TokenAnswer,
         TokenFacts,
     )
+    from mailbearer.ports.vaults import CredentialVault
     from mailbearer.registration import Registration
     from mailbearer.token import TokenSet
     from mailbearer.trail import Trail

@@ -134,6 +134,11 @@ class Definition:
     unverified: tuple[str, ...] = ()
 
     @property
+    def keeps_refresh_tokens(self) -> bool:
+        """Tell whether a refresh token stays as it is when it is used."""
+        return self.refresh_tokens is RefreshTokens.KEPT
+
+    @property
     def default_flow(self) -> Flow:
         """Give the usual flow."""
         return next(iter(self.flows))

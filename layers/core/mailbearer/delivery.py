@@ -17,17 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.mailbox_slots import MailboxSlots
-    from mailbearer.ports import (
-        AccountStore,
-        Clock,
-        Composer,
-        ContentStore,
-        MessageQueue,
-        MessageStore,
-        RandomBytes,
-        RegistrationStore,
-        Transport,
-    )
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.channels import ContentStore, MessageQueue
+    from mailbearer.ports.mail import Composer, Transport
+    from mailbearer.ports.stores import AccountStore, MessageStore, RegistrationStore
     from mailbearer.refreshing.lifecycle import Lifecycle
     from mailbearer.registration import Registration
     from mailbearer.standing import Standing

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mailbearer.caller import Caller
-    from mailbearer.ports import AccountStore, Clock, RandomBytes, RegistrationStore
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.stores import AccountStore, RegistrationStore
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 

@@ -10,7 +10,7 @@ from mailbearer.ids import is_id
 from mailbearer.message import Address
 
 if TYPE_CHECKING:
-    from mailbearer.ports import AccountStore
+    from mailbearer.ports.stores import AccountStore
 
 
 _LONGEST_ADDRESS = 320  # local part, @ and domain; addresses are kept in ASCII

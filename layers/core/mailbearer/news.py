@@ -10,7 +10,7 @@ from mailbearer.ids import rfc3339
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
-    from mailbearer.ports import EventBus
+    from mailbearer.ports.channels import EventBus
     from mailbearer.token import TokenState
     from mailbearer.trail import Trail
 

@@ -25,7 +25,7 @@ from mailbearer.errors import (
     TokenError,
     TokenRefused,
 )
-from mailbearer.ports import DeviceAuthorization, TokenAnswer, TokenFacts
+from mailbearer.ports.provider import DeviceAuthorization, TokenAnswer, TokenFacts
 from mailbearer.registration import Discovery, Endpoints
 
 if TYPE_CHECKING:

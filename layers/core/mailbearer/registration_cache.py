@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mailbearer.ports import Clock, RegistrationStore
+    from mailbearer.ports import Clock
+    from mailbearer.ports.stores import RegistrationStore
     from mailbearer.registration import Registration
 
 LIFE = 60.0

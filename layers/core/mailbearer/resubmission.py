@@ -12,7 +12,9 @@ from mailbearer.message import MessageRecord, Status
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
-    from mailbearer.ports import AccountStore, Clock, ContentStore, MessageQueue, MessageStore
+    from mailbearer.ports import Clock
+    from mailbearer.ports.channels import ContentStore, MessageQueue
+    from mailbearer.ports.stores import AccountStore, MessageStore
     from mailbearer.trail import Trail
 
 _PAGE = 100

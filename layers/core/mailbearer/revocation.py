@@ -15,7 +15,10 @@ from mailbearer.news import News
 if TYPE_CHECKING:
     from mailbearer.client import Client
     from mailbearer.definition import Definitions
-    from mailbearer.ports import AccountStore, Clock, EventBus, RandomBytes, RegistrationStore, TokenVault
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.channels import EventBus
+    from mailbearer.ports.stores import AccountStore, RegistrationStore
+    from mailbearer.ports.vaults import TokenVault
     from mailbearer.registration import Registration
     from mailbearer.token import TokenSet, TokenState
     from mailbearer.trail import Trail

@@ -10,7 +10,8 @@ from mailbearer.news import News
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
-    from mailbearer.ports import AccountStore, EventBus
+    from mailbearer.ports.channels import EventBus
+    from mailbearer.ports.stores import AccountStore
     from mailbearer.trail import Trail
 
 

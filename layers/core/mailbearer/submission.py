@@ -28,16 +28,10 @@ from mailbearer.wire import MAX_RECIPIENTS, read_message
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mailbearer.ports import (
-        AccountStore,
-        Clock,
-        Composer,
-        ContentStore,
-        MessageQueue,
-        MessageStore,
-        RandomBytes,
-        RawReader,
-    )
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.channels import ContentStore, MessageQueue
+    from mailbearer.ports.mail import Composer, RawReader
+    from mailbearer.ports.stores import AccountStore, MessageStore
     from mailbearer.trail import Trail
 
 RECORD_LIFE = 90 * 86_400

@@ -13,7 +13,8 @@ from mailbearer.errors import AuditUnavailable
 from mailbearer.ids import new_id, rfc3339
 
 if TYPE_CHECKING:
-    from mailbearer.ports import AuditLog, AuditSpool, Clock, RandomBytes
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.channels import AuditLog, AuditSpool
 
 
 class Trail(Protocol):

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from mailbearer.definition import IDENTITY_SCOPES
 from mailbearer.diagnosis import Evidence, by_code, explain
 from mailbearer.errors import ClientRefused, GrantRefused, MailbearerError, SecretMissing, TokenError, Unavailable
-from mailbearer.ports import AuthorizationRequest
+from mailbearer.ports.provider import AuthorizationRequest
 from mailbearer.registration import Flow
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from mailbearer.client import Client
     from mailbearer.credential import Credential
     from mailbearer.definition import Definition, Definitions
-    from mailbearer.ports import AuthorizationServer, Clock, CredentialVault, Transport, WebPage
+    from mailbearer.ports import Clock
+    from mailbearer.ports.mail import Transport
+    from mailbearer.ports.provider import AuthorizationServer, WebPage
+    from mailbearer.ports.vaults import CredentialVault
     from mailbearer.registration import Discovery, Registration
 
 EXPIRES_SOON = 30 * 86_400.0

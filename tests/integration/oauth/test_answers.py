@@ -38,7 +38,7 @@ from tests.integration.oauth.registrations import registration_at
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mailbearer.ports import TokenAnswer
+    from mailbearer.ports.provider import TokenAnswer
 
 SECRET, CODE, VERIFIER, REFRESH = "client-secret-1", "code-1", "verifier-1", "refresh-1"
 CREDENTIAL = Credential(client_secret=SECRET)

@@ -29,7 +29,7 @@ from mailbearer.errors import (
 )
 from mailbearer.oauth import thumbprint
 from mailbearer.oauth.assertions import client_assertion
-from mailbearer.ports import DeviceAuthorization, TokenFacts
+from mailbearer.ports.provider import DeviceAuthorization, TokenFacts
 from tests.integration.oauth.authority import answer
 from tests.integration.oauth.conftest import NOW
 from tests.integration.oauth.keys import Signer, signer

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from mailbearer.credential import Credential
-from mailbearer.ports import AuthorizationRequest
+from mailbearer.ports.provider import AuthorizationRequest
 from tests.integration.oauth.registrations import registration_at
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailbearer.egress import Egress
-    from mailbearer.ports import DeviceAuthorization, TokenAnswer
+    from mailbearer.ports.provider import DeviceAuthorization, TokenAnswer
     from mailbearer.registration import Registration
 
 ADDRESS, SECRET = "anna@tenant.example", "sandbox-secret"

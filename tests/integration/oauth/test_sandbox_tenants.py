@@ -10,7 +10,7 @@ import pytest
 from mailbearer.credential import Credential
 from mailbearer.errors import ClientRefused, GrantRefused, TokenAnswerInvalid, TokenAnswerLost, TokenEndpointBusy
 from mailbearer.oauth import discover
-from mailbearer.ports import AuthorizationRequest, TokenAnswer
+from mailbearer.ports.provider import AuthorizationRequest, TokenAnswer
 from mailbearer.providers import DEFINITIONS, register
 from sandbox.world import World
 

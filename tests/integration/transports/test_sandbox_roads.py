@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mailbearer.account import Account
     from mailbearer.egress import Egress
-    from mailbearer.ports import Transport
+    from mailbearer.ports.mail import Transport
     from mailbearer.registration import Registration
 
 

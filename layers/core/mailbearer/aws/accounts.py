@@ -11,7 +11,7 @@ from mailbearer.account import Account, AccountState, Probe
 from mailbearer.aws import items
 from mailbearer.aws.failures import calling
 from mailbearer.errors import Conflict, NotFound
-from mailbearer.ports import Due
+from mailbearer.ports.stores import Due
 from mailbearer.token import TokenState
 
 if TYPE_CHECKING:

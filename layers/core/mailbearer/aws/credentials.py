@@ -20,7 +20,7 @@ from mailbearer.aws.items import pack
 from mailbearer.aws.secret_values import read_value
 from mailbearer.credential import OVERLAP, Credential, CredentialSet
 from mailbearer.errors import Conflict, SecretMissing
-from mailbearer.ports import RotationStages
+from mailbearer.ports.vaults import RotationStages
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

@@ -12,7 +12,7 @@ from mailbearer.aws.failures import calling
 from mailbearer.errors import NotFound, Unavailable
 from mailbearer.ids import rfc3339
 from mailbearer.message import Attempt, MessageRecord, Status
-from mailbearer.ports import Page
+from mailbearer.ports.stores import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from mailbearer.ports import Due
+    from mailbearer.ports.stores import Due
 
 
 class SQSRotationQueue:

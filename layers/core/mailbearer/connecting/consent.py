@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mailbearer.account import Account, Consent
 from mailbearer.connecting.tickets import CONSENT_LIFE, hash_of, state_of, unknown_state
 from mailbearer.errors import ConsentRefused, SecretMissing, TokenError, TooManyGrants
-from mailbearer.ports import AuthorizationRequest
+from mailbearer.ports.provider import AuthorizationRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mailbearer.connecting.granting import Connected, Granting
     from mailbearer.connecting.tickets import Tickets
     from mailbearer.definition import Definitions
-    from mailbearer.ports import Clock, ConsentStore, TokenAnswer
+    from mailbearer.ports import Clock
+    from mailbearer.ports.provider import TokenAnswer
+    from mailbearer.ports.stores import ConsentStore
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from mailbearer.client import Client
     from mailbearer.connecting.granting import Connected, Granting
     from mailbearer.connecting.tickets import Tickets
-    from mailbearer.ports import Clock, ConsentStore, TokenAnswer
+    from mailbearer.ports import Clock
+    from mailbearer.ports.provider import TokenAnswer
+    from mailbearer.ports.stores import ConsentStore
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 

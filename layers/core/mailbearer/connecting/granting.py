@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from mailbearer.client import Client
     from mailbearer.connecting.identity import Identity
     from mailbearer.definition import Definitions
-    from mailbearer.ports import AccountStore, Clock, EventBus, RegistrationStore, TokenAnswer, TokenVault
+    from mailbearer.ports import Clock
+    from mailbearer.ports.channels import EventBus
+    from mailbearer.ports.provider import TokenAnswer
+    from mailbearer.ports.stores import AccountStore, RegistrationStore
+    from mailbearer.ports.vaults import TokenVault
     from mailbearer.refreshing.lease import Lease
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.client import Client
     from mailbearer.definition import Definitions
-    from mailbearer.ports import Clock, TokenAnswer, Transport
+    from mailbearer.ports import Clock
+    from mailbearer.ports.mail import Transport
+    from mailbearer.ports.provider import TokenAnswer
     from mailbearer.registration import Registration
 
 _CLOCKS_DIFFER = 60.0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mailbearer.connecting.identity import Identity
     from mailbearer.connecting.tickets import Tickets
     from mailbearer.definition import Definitions
-    from mailbearer.ports import TokenAnswer
+    from mailbearer.ports.provider import TokenAnswer
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 

@@ -11,7 +11,8 @@ from mailbearer.account import Account, AccountState, Consent
 from mailbearer.errors import Conflict, ConsentRefused
 
 if TYPE_CHECKING:
-    from mailbearer.ports import AccountStore, Clock, ConsentStore, RandomBytes, RegistrationStore
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.stores import AccountStore, ConsentStore, RegistrationStore
     from mailbearer.registration import Registration
 
 CONSENT_LIFE = 600.0

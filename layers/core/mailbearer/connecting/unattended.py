@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mailbearer.client import Client
     from mailbearer.connecting.granting import Connected, Granting
     from mailbearer.connecting.identity import Identity
-    from mailbearer.ports import TokenAnswer
+    from mailbearer.ports.provider import TokenAnswer
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 

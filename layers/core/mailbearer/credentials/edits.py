@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mailbearer.credential import Credential, CredentialSet
-    from mailbearer.ports import CredentialMinter, CredentialVault, ListedCredential, RegistrationStore
+    from mailbearer.ports.stores import RegistrationStore
+    from mailbearer.ports.vaults import CredentialMinter, CredentialVault, ListedCredential
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from mailbearer.client import Client
     from mailbearer.credential import Credential, CredentialSet
     from mailbearer.credentials.edits import CredentialEdits
-    from mailbearer.ports import Clock, CredentialMinter, CredentialVault, ListedCredential, RegistrationStore
+    from mailbearer.ports import Clock
+    from mailbearer.ports.stores import RegistrationStore
+    from mailbearer.ports.vaults import CredentialMinter, CredentialVault, ListedCredential
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 

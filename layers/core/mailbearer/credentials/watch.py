@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.credential import Credential
-    from mailbearer.ports import Clock, CredentialVault, EventBus, RegistrationStore
+    from mailbearer.ports import Clock
+    from mailbearer.ports.channels import EventBus
+    from mailbearer.ports.stores import RegistrationStore
+    from mailbearer.ports.vaults import CredentialVault
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 

@@ -9,7 +9,7 @@ from mailbearer.errors import Fault
 from mailbearer.message import Address, Message
 from mailbearer.mime.headers import address_field, date_field, token_field
 from mailbearer.mime.parts import crlf
-from mailbearer.ports import RawHeaders
+from mailbearer.ports.mail import RawHeaders
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(?:[^\r\n]*\r\n)(?:[ \t][^\r\n]*\r\n)*")
 _WELL_FORMED_HEADER = re.compile(rb"(?:[!-9;-~]+:[^\r\n\0]*\r\n(?:[ \t][^\r\n\0]*\r\n)*)+")

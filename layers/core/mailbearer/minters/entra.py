@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from mailbearer.credential import Credential
 from mailbearer.errors import RotationRefused, Unavailable
-from mailbearer.ports import ListedCredential
+from mailbearer.ports.vaults import ListedCredential
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -32,15 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mailbearer.credential import Credential
-    from mailbearer.ports import (
-        AuthorizationRequest,
-        Clock,
-        DeviceAuthorization,
-        RandomBytes,
-        TokenAnswer,
-        TokenFacts,
-        WebPage,
-    )
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.provider import AuthorizationRequest, DeviceAuthorization, TokenAnswer, TokenFacts, WebPage
     from mailbearer.registration import Registration
 
 __all__ = ["DEADLINE", "AuthlibServer", "Egress", "discover", "thumbprint"]
@@ -200,7 +193,7 @@ class AuthlibServer:
 
     def visit(self, registration: Registration, url: str) -> WebPage:
         """Look at a page of the server as a browser would first see it. Raises the `TokenError` family."""
-        from mailbearer.ports import WebPage  # noqa: PLC0415 - as seldom as the call itself
+        from mailbearer.ports.provider import WebPage  # noqa: PLC0415 - as seldom as the call itself
 
         headers = HEADERS | {"Accept": "text/html"}
         with self._session(registration) as session:

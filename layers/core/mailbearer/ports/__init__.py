@@ -11,53 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from mailbearer.ports.channels import AuditLog, AuditSpool, ContentStore, EventBus, MessageQueue, RotationQueue
-from mailbearer.ports.mail import Composer, Greeting, RawHeaders, RawReader, Transport
-from mailbearer.ports.provider import (
-    AuthorizationRequest,
-    AuthorizationServer,
-    DeviceAuthorization,
-    TokenAnswer,
-    TokenFacts,
-    WebPage,
-)
-from mailbearer.ports.stores import AccountStore, ConsentStore, Due, KeyStore, MessageStore, Page, RegistrationStore
-from mailbearer.ports.vaults import CredentialMinter, CredentialVault, ListedCredential, RotationStages, TokenVault
-
-__all__ = [
-    "AccountStore",
-    "AuditLog",
-    "AuditSpool",
-    "AuthorizationRequest",
-    "AuthorizationServer",
-    "Clock",
-    "Composer",
-    "ConsentStore",
-    "ContentStore",
-    "CredentialMinter",
-    "CredentialVault",
-    "DeviceAuthorization",
-    "Due",
-    "EventBus",
-    "Greeting",
-    "KeyStore",
-    "ListedCredential",
-    "MessageQueue",
-    "MessageStore",
-    "Page",
-    "RandomBytes",
-    "RawHeaders",
-    "RawReader",
-    "RegistrationStore",
-    "RotationQueue",
-    "RotationStages",
-    "TokenAnswer",
-    "TokenFacts",
-    "TokenVault",
-    "Transport",
-    "WebPage",
-]
-
 Clock: TypeAlias = Callable[[], float]
 """Give the time in epoch seconds."""
 

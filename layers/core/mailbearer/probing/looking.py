@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.client import Client
     from mailbearer.definition import Definitions
-    from mailbearer.ports import TokenFacts, Transport
+    from mailbearer.ports.mail import Transport
+    from mailbearer.ports.provider import TokenFacts
     from mailbearer.registration import Registration
 
 FOREIGN = "token_of_another_client"

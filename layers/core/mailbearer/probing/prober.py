@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.client import Client
     from mailbearer.definition import Definition, Definitions
-    from mailbearer.ports import AccountStore, Clock, EventBus, RandomBytes, RegistrationStore, Transport
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.channels import EventBus
+    from mailbearer.ports.mail import Transport
+    from mailbearer.ports.stores import AccountStore, RegistrationStore
     from mailbearer.refreshing.lifecycle import Lifecycle
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailbearer.definition import RefreshTokens
-
 if TYPE_CHECKING:
     from mailbearer.definition import Definition
     from mailbearer.token import TokenSet, TokenState
@@ -38,7 +36,7 @@ def refresh_due(
     left = grant_ends_at - begin
     if left <= 0:
         return due
-    if definition.refresh_tokens is RefreshTokens.KEPT:
+    if definition.keeps_refresh_tokens:
         # Using the token does not put its end off; a use at the end at least shows that it has come.
         return min(due, grant_ends_at)
     return min(due, begin + max(left - _LEAD, left / 2, min(_SOONEST, left)))
@@ -54,7 +52,7 @@ def grant_end(
     if ends_in is None:
         return state.grant_ends_at, state.ending
     end = now + ends_in
-    if definition.refresh_tokens is not RefreshTokens.KEPT:
+    if not definition.keeps_refresh_tokens:
         return end, ""
     if state.ending and abs(end - state.grant_ends_at) < _SAME_END:
         return state.grant_ends_at, state.ending

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.definition import Definition
-    from mailbearer.ports import AccountStore, Clock, RandomBytes
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.stores import AccountStore
 
 LEASE_SECONDS = 60.0
 """Longer than a token call (15 s) and the time budget of storing what it gave (25 s) together."""

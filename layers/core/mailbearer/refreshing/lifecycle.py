@@ -24,14 +24,10 @@ if TYPE_CHECKING:
 
     from mailbearer.client import Client
     from mailbearer.definition import Definition, Definitions
-    from mailbearer.ports import (
-        AccountStore,
-        Clock,
-        EventBus,
-        RandomBytes,
-        RegistrationStore,
-        TokenVault,
-    )
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.channels import EventBus
+    from mailbearer.ports.stores import AccountStore, RegistrationStore
+    from mailbearer.ports.vaults import TokenVault
     from mailbearer.refreshing.lease import Lease
     from mailbearer.registration import Registration
     from mailbearer.token import StoredToken, TokenSet

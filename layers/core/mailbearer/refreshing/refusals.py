@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from mailbearer.definition import Definitions
     from mailbearer.errors import LeaseLost
     from mailbearer.news import News
-    from mailbearer.ports import AccountStore, Clock, RandomBytes, TokenVault
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.stores import AccountStore
+    from mailbearer.ports.vaults import TokenVault
     from mailbearer.refreshing.lease import Lease
     from mailbearer.registration import Registration
     from mailbearer.token import StoredToken, TokenSet

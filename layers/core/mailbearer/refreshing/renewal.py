@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from mailbearer.client import Client
     from mailbearer.definition import Definition, Definitions
     from mailbearer.news import News
-    from mailbearer.ports import Clock, TokenAnswer, TokenVault
+    from mailbearer.ports import Clock
+    from mailbearer.ports.provider import TokenAnswer
+    from mailbearer.ports.vaults import TokenVault
     from mailbearer.refreshing.lease import Lease
     from mailbearer.refreshing.refusals import Refusals, Wish
     from mailbearer.registration import Registration

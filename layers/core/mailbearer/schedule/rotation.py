@@ -20,7 +20,9 @@ from mailbearer.schedule.upkeep import Deed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mailbearer.ports import AccountStore, AuditLog, AuditSpool, Clock, Due, RotationQueue
+    from mailbearer.ports import Clock
+    from mailbearer.ports.channels import AuditLog, AuditSpool, RotationQueue
+    from mailbearer.ports.stores import AccountStore, Due
     from mailbearer.schedule.upkeep import Upkeep
     from mailbearer.trail import Trail
 

@@ -11,7 +11,8 @@ from mailbearer.errors import Conflict, NotFound
 from mailbearer.pauses import backoff
 
 if TYPE_CHECKING:
-    from mailbearer.ports import AccountStore, Clock, RandomBytes
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.stores import AccountStore
     from mailbearer.probing.prober import Prober
     from mailbearer.refreshing.lifecycle import Lifecycle
     from mailbearer.revocation import Revocation

@@ -13,7 +13,8 @@ from mailbearer.transports.outcomes import is_writable, malformed_token, refused
 if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.message import Outgoing
-    from mailbearer.ports import Clock, Greeting
+    from mailbearer.ports import Clock
+    from mailbearer.ports.mail import Greeting
     from mailbearer.registration import Registration
 
 _BASE_URL = "https://graph.microsoft.com"

@@ -15,7 +15,7 @@ from mailbearer.transports.outcomes import explained, refused, remedy_of, unknow
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mailbearer.ports import Greeting
+    from mailbearer.ports.mail import Greeting
     from mailbearer.registration import Registration
 
 
@@ -92,7 +92,7 @@ def call(
 
 def greet(egress: WayOut, url: str, *, registration: Registration, deadline: float) -> Greeting:
     """Look whether an API answers; what it answers to a stranger does not matter."""
-    from mailbearer.ports import Greeting  # noqa: PLC0415 - no mail needs it
+    from mailbearer.ports.mail import Greeting  # noqa: PLC0415 - no mail needs it
 
     answer = call(egress, "GET", url, headers={}, body=None, registration=registration, deadline=deadline)
     if isinstance(answer, Outcome):

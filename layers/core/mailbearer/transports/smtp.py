@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from mailbearer.account import Account
     from mailbearer.message import Outgoing
-    from mailbearer.ports import Clock, Greeting
+    from mailbearer.ports import Clock
+    from mailbearer.ports.mail import Greeting
     from mailbearer.registration import Registration, SmtpServer
     from mailbearer.transports.smtp_wire import Line
 
@@ -88,7 +89,7 @@ class SmtpTransport:
 
     def greet(self, registration: Registration) -> Greeting:
         """Look what the server offers behind verified TLS."""
-        from mailbearer.ports import Greeting  # noqa: PLC0415 - no mail needs it
+        from mailbearer.ports.mail import Greeting  # noqa: PLC0415 - no mail needs it
 
         server = registration.smtp
         if server is None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mailbearer.definition import Definition
     from mailbearer.delivery import Delivery
     from mailbearer.directory import Directory
-    from mailbearer.ports import CredentialMinter
+    from mailbearer.ports.vaults import CredentialMinter
     from mailbearer.probing.prober import Prober
     from mailbearer.refreshing.lifecycle import Lifecycle
     from mailbearer.resubmission import Resubmission

@@ -12,26 +12,28 @@ from typing import TYPE_CHECKING
 
 from mailbearer.aws.accounts import DynamoDBAccountStore
 from mailbearer.aws.audit_log import CloudWatchAuditLog
-from mailbearer.aws.audit_spool import S3AuditSpool
 from mailbearer.aws.clients import Clients
-from mailbearer.aws.consents import DynamoDBConsentStore
 from mailbearer.aws.content import S3ContentStore
-from mailbearer.aws.credentials import SecretsManagerCredentialVault
 from mailbearer.aws.event_bus import EventBridgeBus
-from mailbearer.aws.keys import DynamoDBKeyStore
 from mailbearer.aws.messages import DynamoDBMessageStore
 from mailbearer.aws.queue import SQSMessageQueue
 from mailbearer.aws.registrations import DynamoDBRegistrationStore
-from mailbearer.aws.rotation_queue import SQSRotationQueue
 from mailbearer.aws.tokens import SecretsManagerTokenVault
 from mailbearer.trail import BufferedTrail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mailbearer.aws.audit_spool import S3AuditSpool
+    from mailbearer.aws.consents import DynamoDBConsentStore
+    from mailbearer.aws.credentials import SecretsManagerCredentialVault
+    from mailbearer.aws.keys import DynamoDBKeyStore
+    from mailbearer.aws.rotation_queue import SQSRotationQueue
     from mailbearer.config import Settings
     from mailbearer.egress import Egress
-    from mailbearer.ports import AuthorizationServer, Clock, RandomBytes, Transport
+    from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.mail import Transport
+    from mailbearer.ports.provider import AuthorizationServer
 
 # Imports inside the factories are there because a function pays only for what it uses: authlib alone costs as much as
 # all the rest together, and a worker whose tokens are fresh never needs it.
@@ -71,6 +73,8 @@ class Adapters:
     @cached_property
     def consents(self) -> DynamoDBConsentStore:
         """Give the consents under way."""
+        from mailbearer.aws.consents import DynamoDBConsentStore
+
         return DynamoDBConsentStore(self.clients.dynamodb, self.settings.consents_table)
 
     @cached_property
@@ -81,6 +85,8 @@ class Adapters:
     @cached_property
     def keys(self) -> DynamoDBKeyStore:
         """Give the API keys."""
+        from mailbearer.aws.keys import DynamoDBKeyStore
+
         return DynamoDBKeyStore(self.clients.dynamodb, self.settings.keys_table)
 
     @cached_property
@@ -94,6 +100,8 @@ class Adapters:
     @cached_property
     def credentials(self) -> SecretsManagerCredentialVault:
         """Give the vault of the registrations' credentials."""
+        from mailbearer.aws.credentials import SecretsManagerCredentialVault
+
         settings = self.settings
         return SecretsManagerCredentialVault(
             self.clients.secretsmanager, settings.secrets_prefix, kms_key_id=settings.kms_key_id
@@ -107,6 +115,8 @@ class Adapters:
     @cached_property
     def rotation_queue(self) -> SQSRotationQueue:
         """Give the queue of accounts that are due."""
+        from mailbearer.aws.rotation_queue import SQSRotationQueue
+
         return SQSRotationQueue(self.clients.sqs, self.settings.rotation_queue_url)
 
     @cached_property
@@ -127,6 +137,8 @@ class Adapters:
     @cached_property
     def audit_spool(self) -> S3AuditSpool:
         """Give the place where audit events wait while the log cannot be written."""
+        from mailbearer.aws.audit_spool import S3AuditSpool
+
         return S3AuditSpool(self.clients.s3, self.settings.content_bucket)
 
     @cached_property
