@@ -28,9 +28,6 @@ PROFILES = tuple(
 BURST = 1 + WRITE_BURST / WRITE_EVERY
 """So many writes may come at once, and beyond them one in ten minutes: in a window of `t` s, at most BURST + t/600."""
 
-UNPUTTABLE = 2
-"""Writes more of a refresh token that changed when the budget was spent: those are never put off."""
-
 RUN_EVERY, TIMEOUT = 300.0, 290.0
 DAY = 86_400.0
 _SEND_EVERY = 7200.0
@@ -71,8 +68,11 @@ class Week:
     token_calls: int = 0
     grants_lost: int = 0
     writes: int = 0
+    writes_on_demand: int = 0
     steepest: dict[str, float] = field(default_factory=dict)
-    """By profile, the most writes of one secret in any window beyond one in ten minutes."""
+    """By profile, the most budgeted writes of one secret in any window beyond one in ten minutes."""
+    steepest_of_all: dict[str, float] = field(default_factory=dict)
+    """The same of all writes, those on demand too."""
 
     summaries: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
@@ -163,6 +163,14 @@ class _Life:
         self._at(world.clock() + world.chance.expovariate(1 / _SEND_EVERY), partial(self.send, account_id))
         week.sends += 1
         sender = world.chance.choice(self.senders)
+        world.secrets.on_demand = True
+        try:
+            self._send(account_id, sender)
+        finally:
+            world.secrets.on_demand = False
+
+    def _send(self, account_id: str, sender: Lifecycle) -> None:
+        world, week = self.world, self.week
         try:
             token = sender.usable(world.accounts.accounts[account_id], needed_for=45)
         except TokenError:
@@ -217,9 +225,14 @@ def steepness(writes: Sequence[float]) -> float:
 
 def _judge(week: Week, world: World, ids: dict[str, Profile]) -> None:
     for account_id, profile in ids.items():
-        written = world.secrets.written[account_id]
+        written, scheduled = world.secrets.written[account_id], world.secrets.scheduled[account_id]
         week.writes += len(written)
-        week.steepest[profile.name] = max(week.steepest.get(profile.name, 0.0), steepness(written))
+        week.writes_on_demand += len(written) - len(scheduled)
+        # A refresh token that changed is written at once, also when somebody who sends has to have it and the budget is
+        # spent. What nobody waits for keeps to the budget, with any provider.
+        budgeted = written if profile.refresh_tokens == "kept" else scheduled
+        week.steepest[profile.name] = max(week.steepest.get(profile.name, 0.0), steepness(budgeted))
+        week.steepest_of_all[profile.name] = max(week.steepest_of_all.get(profile.name, 0.0), steepness(written))
         week.token_calls += len(world.providers.calls[account_id])
         account = world.accounts.accounts[account_id]
         stored = world.secrets.secrets[account_id]

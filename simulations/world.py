@@ -135,11 +135,16 @@ class Accounts(FakeAccountStore):
 
 
 class Vault(FakeTokenVault):
-    """The secrets; `written` holds when each got a new version."""
+    """The secrets; `written` holds when each got a new version, `scheduled` when it got one that nobody waited for.
+
+    `on_demand` is set while somebody who sends asks for a token.
+    """
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__()
         self.written: defaultdict[str, list[float]] = defaultdict(list)
+        self.scheduled: defaultdict[str, list[float]] = defaultdict(list)
+        self.on_demand = False
         self._clock = clock
 
     def store(self, account_id: str, tokens: TokenSet, version: str) -> None:
@@ -148,6 +153,8 @@ class Vault(FakeTokenVault):
         super().store(account_id, tokens, version)
         if not known:
             self.written[account_id].append(self._clock())
+            if not self.on_demand:
+                self.scheduled[account_id].append(self._clock())
 
 
 class Queue(FakeRotationQueue):
