@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 both = pytest.mark.parametrize("drops_pending", [True, False], ids=["label-goes-by-itself", "label-stays"])
 
 
+pytestmark = pytest.mark.slow  # every crash point and order of the four steps, hundreds of them
+
+
 @both
 def test_each_step_leaves_the_labels_that_aws_documents(drops_pending: bool) -> None:
     rotating = Rotating(drops_pending=drops_pending)

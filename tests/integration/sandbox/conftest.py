@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,3 +79,11 @@ def microsoft(world: World) -> Application:
 @pytest.fixture
 def oidc(world: World) -> Application:
     return Application(world=world, tenant=world.tenants["oidc"]).registered()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave these to the full run: the sandbox is a tool of the tests, and its own hang, wait and crowd."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.slow)

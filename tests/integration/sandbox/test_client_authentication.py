@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sandbox.world import World
     from tests.integration.sandbox.conftest import Clock
 
-pytestmark = pytest.mark.slow  # a world that is paused, cut and waited for, many times
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 GRAPH_DEFAULT = "https://graph.microsoft.com/.default"

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from sandbox.world import Control
 
-pytestmark = pytest.mark.slow  # a world that is paused, cut and waited for, many times
-
 
 @pytest.fixture
 def control(world: World) -> Control:

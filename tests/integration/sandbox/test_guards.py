@@ -8,7 +8,6 @@ from dataclasses import replace
 from threading import Barrier
 from typing import TYPE_CHECKING
 
-import pytest
 import requests
 
 from tests.integration.sandbox.application import Application, bearer
@@ -16,7 +15,6 @@ from tests.integration.sandbox.application import Application, bearer
 if TYPE_CHECKING:
     from tests.integration.sandbox.conftest import Clock
 
-pytestmark = pytest.mark.slow  # a world that is paused, cut and waited for, many times
 
 CROWD = 200
 

@@ -18,7 +18,6 @@ import requests
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.slow  # a world that is paused, cut and waited for, many times
 
 ROOT = Path(__file__).parents[3]
 

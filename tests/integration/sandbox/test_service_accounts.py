@@ -15,7 +15,6 @@ from tests.integration.sandbox.test_applications import smtp_auth
 if TYPE_CHECKING:
     from sandbox.control.key_pairs import KeyPair
 
-pytestmark = pytest.mark.slow  # a world that is paused, cut and waited for, many times
 
 ROBOT = "robot@project.iam.example"
 
