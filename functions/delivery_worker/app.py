@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from mailbearer.config import read_settings
 from mailbearer.delivery import Delivered, Verb
-from mailbearer.envelope import Dropped, Job, read_body
+from mailbearer.envelope import Drain, Dropped, Job, read_body
 from mailbearer.errors import IdempotencyConflict, InvalidInput, MalformedBody
 from mailbearer.observability import count, logger
 from mailbearer.wiring import Wiring
@@ -91,7 +91,7 @@ def _deliver(sqs_message_id: str, body: str, deadline: float) -> Delivered:
     submission = wiring().submission
     key, account = f"sqs:{sqs_message_id}", ""
     try:
-        job: Job | Dropped | None = read_body(body, sqs_message_id)
+        job: Job | Drain | Dropped | None = read_body(body, sqs_message_id)
         if isinstance(job, Dropped):
             key, named = job.key, job.body.get("account")
             account = named if isinstance(named, str) else ""
@@ -101,4 +101,6 @@ def _deliver(sqs_message_id: str, body: str, deadline: float) -> Delivered:
         return Delivered(Verb.FAILED, error.code)
     if job is None:
         return Delivered(Verb.FAILED, "account_unusable")
+    if isinstance(job, Drain):
+        return Delivered(Verb.DONE_BEFORE, "drain")
     return wiring().delivery.deliver(job, deadline=deadline)

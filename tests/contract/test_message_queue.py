@@ -84,13 +84,13 @@ def test_a_sent_body_is_on_the_queue(probe: Probe) -> None:
 
 
 def test_a_refused_body_is_on_the_dead_letter_queue_with_its_problem(probe: Probe) -> None:
-    probe.queue.refuse("not json", problem=PROBLEM, message_id="sqs-1")
+    probe.queue.refuse("not json", problem=PROBLEM, message_id="sqs-1", key="k")
     assert probe.refused() == [("not json", PROBLEM, "sqs-1")]
     assert probe.queued() == []
 
 
 def test_a_body_refused_without_an_id_is_kept(probe: Probe) -> None:
-    probe.queue.refuse("not json", problem=PROBLEM, message_id="")
+    probe.queue.refuse("not json", problem=PROBLEM, message_id="", key="")
     assert probe.refused() == [("not json", PROBLEM, "")]
 
 
@@ -107,7 +107,7 @@ def test_the_account_is_the_message_group_and_the_delay_is_kept(world: World) ->
 def test_a_problem_with_very_many_faults_is_cut_to_what_an_attribute_may_hold(world: World) -> None:
     probe = sqs_probe(world)
     fault = {"pointer": "/to/0", "code": "address_invalid", "detail": "x" * 100}
-    probe.queue.refuse("{}", problem=PROBLEM | {"errors": [fault] * 1000}, message_id="sqs-1")
+    probe.queue.refuse("{}", problem=PROBLEM | {"errors": [fault] * 1000}, message_id="sqs-1", key="k")
     ((_, problem, _),) = probe.refused()
     assert problem["code"] == "invalid_request"
     kept = problem["errors"]
@@ -121,7 +121,7 @@ def test_a_body_at_the_limit_of_the_queue_is_kept_with_as_much_of_its_problem_as
 ) -> None:
     probe = sqs_probe(world)
     body = "x" * (1_048_576 - spare)
-    probe.queue.refuse(body, problem=PROBLEM, message_id="sqs-1")
+    probe.queue.refuse(body, problem=PROBLEM, message_id="sqs-1", key="k")
     ((kept, problem, _),) = probe.refused()
     assert kept == body
     assert problem == left

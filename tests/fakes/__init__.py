@@ -10,6 +10,7 @@ from tests.fakes.channels import (
     FakeEventBus,
     FakeMessageQueue,
     FakeRotationQueue,
+    FakeSchedules,
 )
 from tests.fakes.clock import CountedBytes, FakeClock
 from tests.fakes.faults import Faults
@@ -39,6 +40,7 @@ __all__ = [
     "FakeMessageStore",
     "FakeRegistrationStore",
     "FakeRotationQueue",
+    "FakeSchedules",
     "FakeTokenVault",
     "Faults",
     "ScriptedAuthorizationServer",

@@ -35,6 +35,7 @@ class Refused:
     body: str
     problem: Mapping[str, object]
     message_id: str
+    key: str = ""
 
 
 class FakeMessageQueue:
@@ -49,9 +50,9 @@ class FakeMessageQueue:
         with self.faults.around("send"):
             self.queued.append(Queued(body, group, delay))
 
-    def refuse(self, body: str, *, problem: Mapping[str, object], message_id: str) -> None:
+    def refuse(self, body: str, *, problem: Mapping[str, object], message_id: str, key: str) -> None:
         with self.faults.around("refuse"):
-            self.refused.append(Refused(body, dict(problem), message_id))
+            self.refused.append(Refused(body, dict(problem), message_id, key))
 
 
 class FakeRotationQueue:
@@ -81,23 +82,52 @@ class FakeRotationQueue:
 
 
 class FakeContentStore:
-    """Content by message id."""
+    """Content by message id; that of scheduled messages has a `+` behind the id."""
 
     def __init__(self) -> None:
         self.faults = Faults()
         self.bodies: dict[str, str] = {}
 
-    def put(self, message_id: str, body: str) -> None:
+    def put(self, message_id: str, body: str, *, scheduled: bool = False) -> None:
         with self.faults.around("put"):
-            self.bodies[message_id] = body
+            self.bodies[_place(message_id, scheduled=scheduled)] = body
 
-    def get(self, message_id: str) -> str | None:
+    def get(self, message_id: str, *, scheduled: bool = False) -> str | None:
         with self.faults.around("get"):
-            return self.bodies.get(message_id)
+            return self.bodies.get(_place(message_id, scheduled=scheduled))
 
-    def delete(self, message_id: str) -> None:
+    def delete(self, message_id: str, *, scheduled: bool = False) -> None:
         with self.faults.around("delete"):
-            self.bodies.pop(message_id, None)
+            self.bodies.pop(_place(message_id, scheduled=scheduled), None)
+
+
+def _place(message_id: str, *, scheduled: bool) -> str:
+    return f"{message_id}+" if scheduled else message_id
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A body that will come at `at` (epoch seconds)."""
+
+    at: float
+    body: str
+    group: str
+
+
+class FakeSchedules:
+    """What will be put on the queue, by name."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.waiting: dict[str, Scheduled] = {}
+
+    def put(self, name: str, *, at: float, body: str, group: str) -> None:
+        with self.faults.around("put"):
+            self.waiting[name] = Scheduled(at, body, group)
+
+    def delete(self, name: str) -> None:
+        with self.faults.around("delete"):
+            self.waiting.pop(name, None)
 
 
 @dataclass

@@ -50,6 +50,9 @@ class ScriptedTransport:
         self.deadline = deadline
         self.size_limit = size_limit
         self.names_recipients_in_headers = names_recipients_in_headers
+        self.needs_token = True
+        self.found: deque[bool | None] = deque()
+        self.looked_up: list[str] = []
         self.calls: list[TransportCall] = []
         self.verified: list[str] = []
         self.most_at_once = 0
@@ -76,6 +79,18 @@ class ScriptedTransport:
         with self._lock:
             self.verified.append(access_token)
             return self.verifies.popleft() if self.verifies else True
+
+    def look_up(
+        self,
+        message_id: str,
+        *,
+        account: Account,  # noqa: ARG002
+        registration: Registration,  # noqa: ARG002
+        access_token: str,  # noqa: ARG002
+    ) -> bool | None:
+        with self._lock:
+            self.looked_up.append(message_id)
+            return self.found.popleft() if self.found else None
 
     def greet(self, registration: Registration) -> Greeting:  # noqa: ARG002
         return self.greeting

@@ -61,7 +61,8 @@ class FakeMessageStore:
             self.records[new.id] = _as_kept(new)
             return new
 
-    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str) -> Page:
+    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str, oldest_first: bool = False) -> Page:
+        name = f"{account_id}{'+' if oldest_first else ''}"
         with self.faults.around("by_account"), self._lock:
             rows = sorted(
                 (
@@ -69,15 +70,16 @@ class FakeMessageStore:
                     for record in self.records.values()
                     if record.account == account_id and rfc3339(record.created_at) >= rfc3339(since)
                 ),
-                reverse=True,
+                reverse=not oldest_first,
             )
         if cursor:
             owner, created_at, last_id = _read_cursor(cursor, 3)
-            if owner != account_id:
+            if owner != name:
                 raise _bad_cursor()
-            rows = [row for row in rows if row < (created_at, last_id)]
+            last = (created_at, last_id)
+            rows = [row for row in rows if (row > last if oldest_first else row < last)]
         page = rows[:limit]
-        more = _write_cursor(account_id, *page[-1]) if len(rows) > limit else ""
+        more = _write_cursor(name, *page[-1]) if len(rows) > limit else ""
         return Page(tuple(message_id for _, message_id in page), more)
 
     def _standing(self, wanted: MessageRecord) -> MessageRecord:

@@ -9,7 +9,7 @@ from mailbearer.caller import Caller
 from mailbearer.client import Client
 from mailbearer.credential import Credential
 from mailbearer.delivery import Delivered, Delivery, Verb
-from mailbearer.envelope import Dropped, Job, read_body
+from mailbearer.envelope import Drain, Dropped, Job, read_body
 from mailbearer.errors import InvalidInput, MailbearerError, MalformedBody
 from mailbearer.mailbox_slots import MailboxSlots
 from mailbearer.message import Address, Message, MessageRecord, Outcome, Remedy, Verdict
@@ -239,13 +239,14 @@ class Sending:
         """Do what the worker does with one SQS message."""
         key = f"sqs:{sqs_id}"
         try:
-            job: Job | Dropped | None = read_body(body, sqs_id)
+            job: Job | Drain | Dropped | None = read_body(body, sqs_id)
             if isinstance(job, Dropped):
                 key = job.key
                 job = self.submission.adopt(job)
         except (MalformedBody, InvalidInput) as error:
             self.submission.refuse(body, error, key=key)
             return Delivered(Verb.FAILED, error.code)
+        assert not isinstance(job, Drain)
         return self.deliver(job) if job else Delivered(Verb.FAILED, "account_unusable")
 
     def _arrive(self, body: str, delay: float) -> None:

@@ -19,6 +19,7 @@ SQS takes 1 MiB and bills each 64 KiB, so that from here on
 a put and a get cost less."""
 
 _MARK = "mailbearer_job"
+_DRAIN_MARK = "mailbearer_drain"
 _WRAPPINGS = 3  # EventBridge -> SNS -> SQS is the deepest that is of use
 
 
@@ -29,7 +30,7 @@ class Job:
     `attempt` is the number of provider calls begun when this copy was queued, so that a stale copy is recognised.
     `message` is None if the content lies in the content bucket. `record` is what was recorded when a new message was
     queued: the first copy needs no look at the table to be tried, since the intent is written on condition that
-    nothing has changed.
+    nothing has changed. `look` asks to look for a message of unknown fate in the mailbox, and not to send it.
     """
 
     id: str
@@ -37,6 +38,23 @@ class Job:
     attempt: int
     message: Message | None = field(default=None, repr=False)
     record: MessageRecord | None = None
+    look: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """The task to send what was held for a mailbox, oldest first; `cursor` is where the last part of it stopped."""
+
+    account: str
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """A body that lies in a bucket, as the Amazon SQS Extended Client libraries point at it."""
+
+    bucket: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +68,8 @@ class Dropped:
 def write_job(job: Job) -> str:
     """Write a job as an SQS body."""
     whole: dict[str, Any] = {_MARK: 1, "id": job.id, "account": job.account, "attempt": job.attempt}
+    if job.look:
+        whole["look"] = True
     if job.message is not None:
         whole["message"] = pack(job.message)
         if job.record is not None:
@@ -57,6 +77,11 @@ def write_job(job: Job) -> str:
             record = job.record
             whole["record"] = [record.caller, record.request_hash, record.updated_at, record.expires_at]
     return _compact(whole)
+
+
+def write_drain(drain: Drain) -> str:
+    """Write the task of draining as an SQS body."""
+    return _compact({_DRAIN_MARK: 1, "account": drain.account, "cursor": drain.cursor})
 
 
 def write_content(message: Message) -> str:
@@ -69,8 +94,8 @@ def read_content(text: str) -> Message:
     return unpack(json.loads(text))
 
 
-def read_body(text: str, sqs_message_id: str) -> Job | Dropped:
-    """Read an SQS body: a job of ours, or a message, raw or as SNS or EventBridge wrap it.
+def read_body(text: str, sqs_message_id: str) -> Job | Drain | Dropped:
+    """Read an SQS body: a job or task of ours, or a message, raw or as SNS or EventBridge wrap it.
 
     A wrapped message without a key of its own takes the wrapper's id, which stays the same when the wrapper is
     delivered twice; otherwise the SQS message id serves. Raises `MalformedBody`.
@@ -78,6 +103,8 @@ def read_body(text: str, sqs_message_id: str) -> Job | Dropped:
     body, key = _parse(text), f"sqs:{sqs_message_id}"
     if body.get(_MARK) == 1:
         return _read_job(body)
+    if body.get(_DRAIN_MARK) == 1:
+        return Drain(account=str(body.get("account", "")), cursor=str(body.get("cursor", "")))
     for _ in range(_WRAPPINGS):
         if body.get("Type") == "Notification" and "TopicArn" in body and "Message" in body:
             key = f"sns:{body.get('MessageId', sqs_message_id)}"
@@ -109,9 +136,19 @@ def pack(message: Message) -> dict[str, Any]:
     for name in ("subject", "in_reply_to", "references", "headers", "tags", "metadata"):
         if value := getattr(message, name):
             packed[name] = value
+    if message.send_at:
+        packed["send_at"] = message.send_at
     if message.attachments:
         packed["attachments"] = [
-            [part.filename, part.content, part.size, part.content_type, part.content_id, part.disposition]
+            [
+                part.filename,
+                part.content,
+                part.size,
+                part.content_type,
+                part.content_id,
+                part.disposition,
+                *([part.upload_id] if part.upload_id else []),
+            ]
             for part in message.attachments
         ]
     if message.unsubscribe:
@@ -140,8 +177,9 @@ def unpack(packed: Mapping[str, Any]) -> Message:
                 content_type=content_type,
                 content_id=content_id,
                 disposition=disposition,
+                upload_id=rest[0] if rest else "",
             )
-            for filename, content, size, content_type, content_id, disposition in packed.get("attachments", ())
+            for filename, content, size, content_type, content_id, disposition, *rest in packed.get("attachments", ())
         ),
         headers=tuple((name, value) for name, value in packed.get("headers", ())),
         in_reply_to=packed.get("in_reply_to", ""),
@@ -152,6 +190,7 @@ def unpack(packed: Mapping[str, Any]) -> Message:
         metadata=tuple((name, value) for name, value in packed.get("metadata", ())),
         message_id=packed["message_id"],
         date=packed["date"],
+        send_at=packed.get("send_at", 0),
     )
 
 
@@ -163,6 +202,7 @@ def _read_job(body: Mapping[str, Any]) -> Job:
             account=str(body["account"]),
             attempt=int(body["attempt"]),
             message=unpack(packed) if packed is not None else None,
+            look=bool(body.get("look")),
         )
         return replace(job, record=_new_record(job.id, job.message, recorded)) if job.message and recorded else job
     except (KeyError, OverflowError, TypeError, ValueError) as error:

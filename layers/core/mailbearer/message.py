@@ -35,11 +35,15 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """One attached or inline part; `content` is canonical base64 without line breaks, `size` the decoded bytes."""
+    """One attached or inline part; `content` is canonical base64 without line breaks, `size` the decoded bytes.
+
+    With an `upload_id` the bytes lie in the content bucket until the moment of sending, and `content` is empty.
+    """
 
     filename: str
-    content: str = field(repr=False)
+    content: str = field(default="", repr=False)
     size: int
+    upload_id: str = ""
     content_type: str = ""
     content_id: str = ""
     disposition: str = "attachment"
@@ -58,7 +62,8 @@ class Unsubscribe:
 class Message:
     """A message as it was authorised; exactly these recipients go into RCPT TO.
 
-    `raw` holds a whole RFC 5322 message in base64 and excludes the content fields. `date` is epoch seconds.
+    `raw` holds a whole RFC 5322 message in base64 and excludes the content fields. `date` and `send_at` are epoch
+    seconds; `send_at` 0 = at once.
     """
 
     account: str
@@ -81,11 +86,22 @@ class Message:
     metadata: tuple[tuple[str, str], ...] = ()
     message_id: str = ""
     date: float = 0
+    send_at: float = 0
 
     @property
     def recipients(self) -> tuple[str, ...]:
         """Give every address once, in order: what goes into RCPT TO."""
         return tuple(dict.fromkeys(address.email for address in (*self.to, *self.cc, *self.bcc)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedRecipient:
+    """A recipient that the message did not go to, and why; with `again` it is worth another try."""
+
+    recipient: str
+    code: str
+    detail: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +120,9 @@ class MessageRecord:
     """The status of a message: what the table holds, never content. Times are epoch seconds, 0 = none.
 
     `attempt` counts provider calls begun; a queue copy carries the number it is for, so that a stale one is recognised.
-    `parked` says that the content lies in the content bucket.
+    `parked` says that the content lies in the content bucket. `held_at` is since when it waits for its mailbox, without
+    a break. `turn` is the moment that the mailbox's ledger gave it, so that it need not ask again. `remaining` are the
+    recipients that are still to be had when others have been (empty = all of them), `refused` those that will not be.
     """
 
     id: str
@@ -129,6 +147,10 @@ class MessageRecord:
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     parked: bool = False
+    held_at: float = 0
+    turn: float = 0
+    remaining: tuple[str, ...] = ()
+    refused: tuple[RefusedRecipient, ...] = ()
     expires_at: float = 0
 
 
@@ -158,7 +180,8 @@ class Outcome:
     """What one provider call came to.
 
     `code` is ours and stable, `detail` is the provider's code and words, shortened. `retry_after` is in seconds, None
-    if unsaid.
+    if unsaid. `refused` names the recipients that were not taken where the others were: with `ACCEPTED` all others
+    have it.
     """
 
     verdict: Verdict
@@ -167,12 +190,18 @@ class Outcome:
     provider_id: str = ""
     remedy: Remedy = Remedy.NONE
     retry_after: float | None = None
+    refused: tuple[RefusedRecipient, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A message ready for a transport: its MIME bytes (CRLF, 7bit-clean) and its envelope (RFC 5321)."""
+    """A message ready for a transport: its MIME bytes (CRLF, 7bit-clean) and its envelope (RFC 5321).
+
+    `message` is what the bytes were written from, for a transport that has to say it in another form; the bytes of its
+    uploads are in it. None where only the bytes are known.
+    """
 
     mail_from: str
     rcpt_to: tuple[str, ...]
     mime: bytes = field(repr=False)
+    message: Message | None = field(default=None, repr=False)

@@ -151,7 +151,7 @@ class Submission:
             problem_detail=error.detail[:300],
             expires_at=now + RECORD_LIFE,
         )
-        self.queue.refuse(text, problem=problem_of(error), message_id=message_id)
+        self.queue.refuse(text, problem=problem_of(error), message_id=message_id, key=key)
         stored = self.messages.create(record)
         self.trail.note("message.refused", message_id, "refused", actor=QUEUE_CALLER, reason=error.code)
         return stored

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class S3ContentStore:
-    """Content under `content/<message id>`; the bucket encrypts it and lets it expire.
+    """Content under `content/<message id>`, or `scheduled/<message id>`; the bucket encrypts it and lets it expire.
 
     Without `s3:ListBucket` on the bucket, S3 answers 403 for an object that is not there, which reads as `Unavailable`.
     """
@@ -20,28 +20,31 @@ class S3ContentStore:
         self._client = client
         self._bucket = bucket
 
-    def put(self, message_id: str, body: str) -> None:
+    def put(self, message_id: str, body: str, *, scheduled: bool = False) -> None:
         """Keep a message's content. Raises `Unavailable`."""
         with calling("s3:PutObject"):
             self._client.put_object(
-                Bucket=self._bucket, Key=_key(message_id), Body=body.encode(), ContentType="application/json"
+                Bucket=self._bucket,
+                Key=_key(message_id, scheduled=scheduled),
+                Body=body.encode(),
+                ContentType="application/json",
             )
 
-    def get(self, message_id: str) -> str | None:
+    def get(self, message_id: str, *, scheduled: bool = False) -> str | None:
         """Read a message's content; None if it is gone."""
         with calling("s3:GetObject"):
             try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=_key(message_id))
+                answer = self._client.get_object(Bucket=self._bucket, Key=_key(message_id, scheduled=scheduled))
             except self._client.exceptions.NoSuchKey:
                 return None
             with answer["Body"] as body:
                 return body.read().decode()
 
-    def delete(self, message_id: str) -> None:
+    def delete(self, message_id: str, *, scheduled: bool = False) -> None:
         """Remove a message's content; no error if there is none."""
         with calling("s3:DeleteObject"):
-            self._client.delete_object(Bucket=self._bucket, Key=_key(message_id))
+            self._client.delete_object(Bucket=self._bucket, Key=_key(message_id, scheduled=scheduled))
 
 
-def _key(message_id: str) -> str:
-    return f"content/{message_id}"
+def _key(message_id: str, *, scheduled: bool) -> str:
+    return f"scheduled/{message_id}" if scheduled else f"content/{message_id}"

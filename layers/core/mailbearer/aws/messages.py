@@ -86,13 +86,14 @@ class DynamoDBMessageStore:
                 return _what_stands(error.response, new)
         return new
 
-    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str) -> Page:
-        """List an account's messages created at or after `since`, newest first."""
+    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str, oldest_first: bool = False) -> Page:
+        """List an account's messages created at or after `since`, newest first unless `oldest_first`."""
         oldest = rfc3339(since)
+        list_name = f"{account_id}{'+' if oldest_first else ''}"
         query: dict[str, Any] = {}
         if cursor:
             owner, last_id, last_created = items.read_cursor(cursor, 3)
-            if owner != account_id:
+            if owner != list_name:
                 raise items.bad_cursor()
             if last_created < oldest:
                 # DynamoDB refuses a start outside of the range, and nothing older is asked for.
@@ -109,7 +110,7 @@ class DynamoDBMessageStore:
                 KeyConditionExpression="#account = :account AND created_at >= :oldest",
                 ExpressionAttributeNames={"#account": "account"},
                 ExpressionAttributeValues={":account": {"S": account_id}, ":oldest": {"S": oldest}},
-                ScanIndexForward=False,
+                ScanIndexForward=oldest_first,
                 # One more than asked for tells whether the list goes on; DynamoDB's own key could lead to nothing.
                 Limit=limit + 1,
                 **query,
@@ -117,7 +118,7 @@ class DynamoDBMessageStore:
         rows = [(item["id"]["S"], item["created_at"]["S"]) for item in answer["Items"]]
         page = rows[:limit]
         goes_on = len(rows) > limit
-        return Page(tuple(row[0] for row in page), items.write_cursor(account_id, *page[-1]) if goes_on else "")
+        return Page(tuple(row[0] for row in page), items.write_cursor(list_name, *page[-1]) if goes_on else "")
 
 
 def to_item(record: MessageRecord) -> items.Item:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _BODY_LIMIT = 1_048_576  # bytes of body and attributes together
 _PROBLEM_LIMIT = 8_192
-_ROOM_FOR_NAMES = 512  # names and types of the attributes, and the id
+_KEY_LIMIT = 256
+_ROOM_FOR_NAMES = 512  # names and types of the attributes, the id and the key
 
 
 class SQSMessageQueue:
@@ -32,13 +33,15 @@ class SQSMessageQueue:
                 QueueUrl=self._queue_url, MessageBody=body, MessageGroupId=group, DelaySeconds=delay
             )
 
-    def refuse(self, body: str, *, problem: Mapping[str, object], message_id: str) -> None:
+    def refuse(self, body: str, *, problem: Mapping[str, object], message_id: str, key: str) -> None:
         """Keep a body that can never be sent on the dead-letter queue, with its problem. Raises `Unavailable`."""
         attributes: dict[str, Any] = {}
         if text := _fitting(problem, _BODY_LIMIT - _ROOM_FOR_NAMES - len(body.encode())):
             attributes["problem"] = {"DataType": "String", "StringValue": text}
             if message_id:
                 attributes["refused_message_id"] = {"DataType": "String", "StringValue": message_id}
+            if key and len(key) <= _KEY_LIMIT and key.isascii() and key.isprintable():
+                attributes["idempotency_key"] = {"DataType": "String", "StringValue": key}
         with calling("sqs:SendMessage"):
             self._client.send_message(
                 QueueUrl=self._dead_letter_queue_url, MessageBody=body, MessageAttributes=attributes

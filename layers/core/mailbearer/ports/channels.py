@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from mailbearer.audit import AuditEvent
     from mailbearer.ports.stores import Due
+    from mailbearer.upload import Upload
 
 
 class MessageQueue(Protocol):
@@ -17,10 +18,10 @@ class MessageQueue(Protocol):
     def send(self, body: str, *, group: str, delay: int = 0) -> None:
         """Queue a body for `group` (an account) after `delay` seconds (0-900). Raises `Unavailable`."""
 
-    def refuse(self, body: str, *, problem: Mapping[str, object], message_id: str) -> None:
+    def refuse(self, body: str, *, problem: Mapping[str, object], message_id: str, key: str) -> None:
         """Keep a body that can never be sent on the dead-letter queue, with its problem document.
 
-        Raises `Unavailable`.
+        `key` is the idempotency key that it came with, or what served as one: a redrive keeps it. Raises `Unavailable`.
         """
 
 
@@ -38,17 +39,70 @@ class RotationQueue(Protocol):
         """
 
 
-class ContentStore(Protocol):
-    """The content bucket: content that does not fit a queue, or that waits."""
+class Schedules(Protocol):
+    """What brings a body onto the message queue at a moment farther off than the queue itself can wait."""
 
-    def put(self, message_id: str, body: str) -> None:
+    def put(self, name: str, *, at: float, body: str, group: str) -> None:
+        """Let `body` come onto the queue for `group` at `at` (epoch seconds), never before and about a minute late.
+
+        The same name again moves it and changes its body. A moment that is past means now. Raises `Unavailable`.
+        """
+
+    def delete(self, name: str) -> None:
+        """Let it not come; no error if there is none (any more). Raises `Unavailable`."""
+
+
+class ContentStore(Protocol):
+    """The content bucket: content that does not fit a queue, or that waits.
+
+    `scheduled` content is kept for a year and a month, all other for a month; whoever reads or removes it says which it
+    is.
+    """
+
+    def put(self, message_id: str, body: str, *, scheduled: bool = False) -> None:
         """Keep a message's content. Raises `Unavailable`."""
 
-    def get(self, message_id: str) -> str | None:
-        """Read a message's content; None if it is gone."""
+    def get(self, message_id: str, *, scheduled: bool = False) -> str | None:
+        """Read a message's content; None if it is gone. Raises `Unavailable`."""
 
-    def delete(self, message_id: str) -> None:
-        """Remove a message's content; no error if there is none."""
+    def delete(self, message_id: str, *, scheduled: bool = False) -> None:
+        """Remove a message's content; no error if there is none. Raises `Unavailable`."""
+
+
+class UploadStore(Protocol):
+    """Attachments that their senders put into the content bucket themselves."""
+
+    def presign(self, upload: Upload, *, seconds: int) -> tuple[str, dict[str, str]]:
+        """Give a URL, and the header fields that have to go with it, to which exactly this upload can be put.
+
+        It is good for so many seconds, for one object of just this size and type.
+        """
+
+    def find(self, upload_id: str) -> Upload | None:
+        """Tell what was put there, None if nothing was or it is gone. Raises `Unavailable`."""
+
+    def read(self, upload_id: str) -> bytes | None:
+        """Read what was put there, None if it is gone. Raises `Unavailable`."""
+
+    def keep(self, upload_id: str) -> None:
+        """See that it lasts as long as scheduled content does; safe to repeat. Raises `Unavailable`."""
+
+
+class PointedContent(Protocol):
+    """Bodies for the queue that are too big for it, put into the content bucket under `inbox/` by their senders."""
+
+    def read(self, bucket: str, key: str) -> str | None:
+        """Read one; None if it is gone, is none of ours to read, or is larger than a message may be.
+
+        Raises `Unavailable`.
+        """
+
+
+class CaptureStore(Protocol):
+    """What the sandbox transport took instead of sending it."""
+
+    def put(self, account_id: str, message_id: str, captured: Mapping[str, object], mime: bytes) -> None:
+        """Keep a captured message with its envelope. Raises `Unavailable`."""
 
 
 class AuditLog(Protocol):

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mailbearer.account import Account
     from mailbearer.errors import Fault
     from mailbearer.message import Address, Message, Outcome, Outgoing
     from mailbearer.registration import Registration
+    from mailbearer.template import Rendered, TemplateVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +43,23 @@ class Transport(Protocol):
     names_recipients_in_headers: bool
     """Whether the provider reads the recipients in the header, so that Bcc has to be there (it strips it)."""
 
+    needs_token: bool
+    """Whether it wants an access token."""
+
     def send(self, outgoing: Outgoing, *, account: Account, registration: Registration, access_token: str) -> Outcome:
         """Make one call and classify its answer; never raises for anything the provider does."""
 
     def verify(self, *, account: Account, registration: Registration, access_token: str) -> bool | None:
         """Prove that the token opens this very mailbox, sending nothing; None if this transport cannot tell."""
+
+    def look_up(
+        self, message_id: str, *, account: Account, registration: Registration, access_token: str
+    ) -> bool | None:
+        """Tell whether the mailbox holds a sent message with this Message-ID, sending nothing.
+
+        None if the granted scopes (`account.scopes_granted`) do not let it read that, or if nobody answered. A False is
+        no proof: what was just sent may not be found yet.
+        """
 
     def greet(self, registration: Registration) -> Greeting:
         """Look whether the mail side answers, with no token and no mail."""
@@ -63,6 +78,22 @@ class RawHeaders:
     bcc: tuple[Address, ...] = ()
     message_id: str = ""
     faults: tuple[Fault, ...] = ()
+
+
+class TemplateEngine(Protocol):
+    """Fills templates in; every call is bounded in size, depth and time."""
+
+    def check(self, version: TemplateVersion) -> tuple[str, ...]:
+        """Give the variables that a version cannot do without. Raises `InvalidInput` for what cannot be a template.
+
+        Faults point at `/subject`, `/text` and `/html`.
+        """
+
+    def render(self, version: TemplateVersion, variables: Mapping[str, object]) -> Rendered:
+        """Fill in a version.
+
+        Raises `InvalidInput` with every variable that is missing (`/variables/<name>`), and for what breaks a bound.
+        """
 
 
 class RawReader(Protocol):

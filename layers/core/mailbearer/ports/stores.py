@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 
     from mailbearer.account import Account, Consent
     from mailbearer.caller import ApiKey
+    from mailbearer.ledger import Ledger
     from mailbearer.message import MessageRecord
     from mailbearer.registration import Registration
+    from mailbearer.suppression import Suppression
+    from mailbearer.template import Template, TemplateVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,11 @@ class MessageStore(Protocol):
         Raises `NotFound` if there is none.
         """
 
-    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str) -> Page:
-        """List an account's messages created at or after `since`, newest first."""
+    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str, oldest_first: bool = False) -> Page:
+        """List an account's messages created at or after `since`, newest first unless `oldest_first`.
+
+        A cursor is good for the order in which its list was read.
+        """
 
 
 class AccountStore(Protocol):
@@ -118,6 +124,72 @@ class RegistrationStore(Protocol):
 
     def listing(self) -> list[Registration]:
         """List all registrations by name."""
+
+
+class TemplateStore(Protocol):
+    """Templates and their versions."""
+
+    def create(self, template: Template) -> Template:
+        """Put the template if its name is new; give the one that stands there."""
+
+    def get(self, name: str) -> Template | None:
+        """Read one template."""
+
+    def replace(self, new: Template, *, expected: Template) -> Template:
+        """Write `new`, the next revision of `expected`, if the stored revision still is that of `expected`.
+
+        Gives the template that stands there afterwards. Raises `NotFound` if there is none.
+        """
+
+    def delete(self, template: Template) -> None:
+        """Remove the template with all its versions if nobody has changed it since. Raises `Conflict` if so."""
+
+    def listing(self, *, limit: int, cursor: str) -> tuple[list[Template], str]:
+        """List templates by name; the second value continues the list, empty at its end."""
+
+    def add_version(self, version: TemplateVersion) -> TemplateVersion:
+        """Put the version if there is none of this number; give the one that stands there."""
+
+    def version(self, name: str, version: int) -> TemplateVersion | None:
+        """Read one version."""
+
+    def versions(self, name: str, *, limit: int, cursor: str) -> tuple[list[TemplateVersion], str]:
+        """List a template's versions, newest first; the second value continues the list."""
+
+
+class SuppressionStore(Protocol):
+    """Addresses to which nothing is sent, by mailbox and for all of them."""
+
+    def put(self, suppression: Suppression) -> Suppression:
+        """Put the suppression if there is none of this address and account; give the one that stands there."""
+
+    def get(self, account: str, address: str) -> Suppression | None:
+        """Read one."""
+
+    def delete(self, account: str, address: str) -> bool:
+        """Remove one; tell whether there was one."""
+
+    def listing(self, account: str, *, limit: int, cursor: str) -> tuple[list[Suppression], str]:
+        """List those of an account (or of all, `*`) by address; the second value continues the list."""
+
+    def any_of(self, account: str) -> bool:
+        """Tell whether an account (or `*`) has any at all."""
+
+    def among(self, account: str, addresses: Sequence[str]) -> frozenset[str]:
+        """Give those of the addresses that are suppressed for the account (or for `*`)."""
+
+
+class LedgerStore(Protocol):
+    """What each mailbox has used of its limits."""
+
+    def get(self, account_id: str) -> Ledger:
+        """Read a mailbox's ledger; an empty one if there is none."""
+
+    def replace(self, new: Ledger, *, expected: Ledger) -> Ledger:
+        """Write `new`, the next revision of `expected`, if the stored one still is `expected` (or there is none yet).
+
+        Gives the ledger that stands there afterwards.
+        """
 
 
 class KeyStore(Protocol):

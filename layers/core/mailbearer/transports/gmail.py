@@ -29,6 +29,7 @@ class GmailTransport:
     per_mailbox = 10
     size_limit = 35_000_000
     names_recipients_in_headers = True
+    needs_token = True
 
     def __init__(self, egress: WayOut, clock: Clock, *, deadline: float = 30.0) -> None:
         self.deadline = deadline
@@ -72,6 +73,17 @@ class GmailTransport:
         body = answer.json()
         address = body.get("emailAddress") if answer.status == _OK and isinstance(body, dict) else None
         return address.lower() == account.address.lower() if isinstance(address, str) else None
+
+    def look_up(
+        self,
+        message_id: str,  # noqa: ARG002 - no scope of ours reads mail yet
+        *,
+        account: Account,  # noqa: ARG002
+        registration: Registration,  # noqa: ARG002
+        access_token: str,  # noqa: ARG002
+    ) -> bool | None:
+        """Say that it cannot be told."""
+        return None
 
     def greet(self, registration: Registration) -> Greeting:
         """Look whether the API answers."""

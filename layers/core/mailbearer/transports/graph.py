@@ -29,6 +29,7 @@ class GraphTransport:
     # Larger MIME messages have been answered with a 200 that meant nothing (providers' limit is 3 MB in base64).
     size_limit = 2_200_000
     names_recipients_in_headers = True
+    needs_token = True
 
     def __init__(self, egress: WayOut, clock: Clock, *, deadline: float = 30.0) -> None:
         self.deadline = deadline
@@ -79,6 +80,17 @@ class GraphTransport:
         aliases = body.get("proxyAddresses")
         names += aliases if isinstance(aliases, list) else []
         return account.address.lower() in [str(name).lower().removeprefix("smtp:") for name in names]
+
+    def look_up(
+        self,
+        message_id: str,  # noqa: ARG002 - no scope of ours reads mail yet
+        *,
+        account: Account,  # noqa: ARG002
+        registration: Registration,  # noqa: ARG002
+        access_token: str,  # noqa: ARG002
+    ) -> bool | None:
+        """Say that it cannot be told."""
+        return None
 
     def greet(self, registration: Registration) -> Greeting:
         """Look whether the API answers."""

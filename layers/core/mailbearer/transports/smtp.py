@@ -45,6 +45,7 @@ class SmtpTransport:
     per_mailbox = 3
     size_limit = 35_000_000
     names_recipients_in_headers = False
+    needs_token = True
 
     def __init__(self, egress: WayOut, clock: Clock, *, deadline: float = 45.0) -> None:
         self.deadline = deadline
@@ -86,6 +87,17 @@ class SmtpTransport:
         if failure is None:
             return True
         return None if failure.remedy is Remedy.RETRY or failure.code in _NO_PROOFS else False
+
+    def look_up(
+        self,
+        message_id: str,  # noqa: ARG002 - no scope of ours reads mail yet
+        *,
+        account: Account,  # noqa: ARG002
+        registration: Registration,  # noqa: ARG002
+        access_token: str,  # noqa: ARG002
+    ) -> bool | None:
+        """Say that it cannot be told."""
+        return None
 
     def greet(self, registration: Registration) -> Greeting:
         """Look what the server offers behind verified TLS."""
