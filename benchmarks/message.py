@@ -48,7 +48,7 @@ def measure_http(effort: Effort) -> list[Row]:
                 json.dumps({"raw": raw.decode()}).encode(),
                 "application/json",
             ),
-            (GraphTransport(egress, time.time), "graph", f"{base_url}/v1.0/me/sendMail", raw, "text/plain"),
+            (GraphTransport(egress, time.time, compose), "graph", f"{base_url}/v1.0/me/sendMail", raw, "text/plain"),
         ]
         for transport, name, url, body, media_type in kinds:
             ours = _sending(transport, mailbox.registration(name, api_base_url=base_url))

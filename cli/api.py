@@ -54,6 +54,18 @@ class Api:
         """Post JSON; `if_lost` says what to do if the answer never comes or is 'not now'."""
         return self._call("POST", path, body=body, headers=headers, if_lost=if_lost)
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Change one resource; the same change again is safe."""
+        return self._call("PATCH", path, body=body, if_lost=_SAFE_AGAIN)
+
+    def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Put JSON; the same again is safe."""
+        return self._call("PUT", path, body=body, if_lost=_SAFE_AGAIN)
+
+    def delete(self, path: str, query: Mapping[str, str] | None = None) -> None:
+        """Remove one resource."""
+        self._call("DELETE", path, query=query)
+
     def listing(self, path: str, query: Mapping[str, str], *, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """Give the items of a list, page after page, up to `limit` of them."""
         cursor, left = "", limit
@@ -124,6 +136,8 @@ def segment(value: str) -> str:
 
 
 def _read(response: requests.Response, what: str, again: str) -> dict[str, Any]:
+    if response.status_code == requests.codes.no_content:
+        return {}
     try:
         body = response.json()
     except ValueError:

@@ -79,6 +79,7 @@ class Cloud:
         settings = Settings(
             stage=self._stage.name,
             local=self._stage.local is not None,
+            messages_table=self.output("MessagesTableName"),
             accounts_table=self.output("AccountsTableName"),
             keys_table=self.output("KeysTableName"),
             registrations_table=self.output("RegistrationsTableName"),

@@ -210,6 +210,8 @@ def _registration(operation: Operation, name: str) -> Registration:
     registration = operation.cloud.wiring.registrations.get(name)
     if registration is None:
         raise Refused(f"There is no registration {name}.", remedy="See `mailbearer providers list`.")
+    if not registration.flow.has_token:
+        raise Refused(f"{name} is built in and has no credentials.")
     return registration
 
 

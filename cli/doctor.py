@@ -73,7 +73,7 @@ def _registrations(operation: Operation) -> list[dict[str, Any]]:
     try:
         with refusals_of_aws():
             found = operation.cloud.wiring.registrations.listing()
-            return [_registration(operation, registration) for registration in found]
+            return [_registration(operation, registration) for registration in found if registration.flow.has_token]
     except Refused as error:
         operation.out.note(f"Registrations were not looked at: {error.sentence}")
         return []

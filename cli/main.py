@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cli import accounts, audit, credentials, keys, messages, providers
+from cli import accounts, audit, captured, credentials, dlq, keys, messages, providers, suppressions, templates
 from cli.cloud import aws_session, refusals_of_aws
 from cli.doctor import doctor
 from cli.explain import explain_
@@ -56,6 +56,10 @@ app.add_typer(providers.app, name="providers")
 app.add_typer(accounts.app, name="accounts")
 app.command("send")(send)
 app.add_typer(messages.app, name="messages")
+app.add_typer(captured.app, name="captured")
+app.add_typer(dlq.app, name="dlq")
+app.add_typer(suppressions.app, name="suppressions")
+app.add_typer(templates.app, name="templates")
 app.add_typer(keys.app, name="keys")
 app.command("explain")(explain_)
 app.add_typer(audit.app, name="audit")

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from cli.api import segment
-from cli.moments import read_since
+from cli.moments import read_ahead, read_since
 from cli.operation import begin
 from cli.options import ApiKeyStdin, AsJson, StageName
 from cli.output import details, table
@@ -28,7 +28,7 @@ _FIELDS = (
 )
 _ATTEMPT = ("at", "outcome", "code", "detail", "retry_at")
 
-app = typer.Typer(no_args_is_help=True, help="See what became of the mail.")
+app = typer.Typer(no_args_is_help=True, help="See what became of the mail, and do something about it.")
 
 
 @app.command("show")
@@ -76,6 +76,57 @@ def list_(
             console.print("No messages.")
 
     operation.out.show(found, human)
+
+
+@app.command("cancel")
+def cancel(
+    ctx: typer.Context,
+    *,
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="The message's id, msg_...")],
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel a message that has not begun to be sent."""
+    operation = begin(ctx, stage, as_json=as_json)
+    message = operation.api(key_stdin=api_key_stdin).post(f"/v1/messages/{segment(message_id)}/cancel", {})
+    operation.out.show(message, lambda console: print_message(console, message))
+
+
+@app.command("retry")
+def retry(
+    ctx: typer.Context,
+    *,
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="The message's id, msg_...")],
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send a failed, unknown or held message again."""
+    operation = begin(ctx, stage, as_json=as_json)
+    message = operation.api(key_stdin=api_key_stdin).post(f"/v1/messages/{segment(message_id)}/retry", {})
+    operation.out.show(message, lambda console: print_message(console, message))
+
+
+@app.command("reschedule")
+def reschedule(
+    ctx: typer.Context,
+    *,
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="The message's id, msg_...")],
+    send_at: Annotated[str, typer.Option(help="When to send it: in 2h, 7d, or at a time.")] = "",
+    now: Annotated[bool, typer.Option("--now", help="Send it now.")] = False,
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Move a scheduled message to another time, or send it now."""
+    if now == bool(send_at):
+        raise typer.BadParameter("give one of --send-at and --now.", param_hint="--send-at")
+    operation = begin(ctx, stage, as_json=as_json)
+    moment = None if now else rfc3339(read_ahead(send_at, "--send-at", operation.surroundings.clock()))
+    api = operation.api(key_stdin=api_key_stdin)
+    message = api.patch(f"/v1/messages/{segment(message_id)}", {"send_at": moment})
+    operation.out.show(message, lambda console: print_message(console, message))
 
 
 def print_message(console: Console, message: Mapping[str, Any]) -> None:

@@ -23,10 +23,19 @@ def read_since(text: str, option: str, now: float) -> float:
     """Read a span back from `now`, or an RFC 3339 time with its offset, as epoch seconds."""
     if _SPAN.fullmatch(text.strip()):
         return now - read_span(text, option)
+    return max(0.0, _read_moment(text, option))
+
+
+def read_ahead(text: str, option: str, now: float) -> float:
+    """Read a span from `now` on, or an RFC 3339 time with its offset, as epoch seconds."""
+    return now + read_span(text, option) if _SPAN.fullmatch(text.strip()) else _read_moment(text, option)
+
+
+def _read_moment(text: str, option: str) -> float:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise typer.BadParameter("write a span like 1h or 2d, or a time like 2026-01-31T12:00:00Z.", param_hint=option)
-    return max(0.0, moment.timestamp())
+    return moment.timestamp()

@@ -9,7 +9,7 @@ from mailbearer.providers import DEFINITIONS
 from mailbearer.registration import Flow
 
 KINDS = ", ".join(DEFINITIONS)
-_FLOWS = ", ".join(Flow)
+_FLOWS = ", ".join(flow for flow in Flow if flow.has_token)
 _CLOUDS = "; ".join(f"{kind}: {', '.join(found.cloud_names)}" for kind, found in DEFINITIONS.items() if found.clouds)
 _PROOF, _SERVER, _MAIL = "What proves the application", "A server of your own", "Mail"
 

@@ -132,10 +132,9 @@ def list_(ctx: typer.Context, *, stage: StageName = "", as_json: AsJson = False)
     columns = ("name", "kind", "transport", "flow", "client_id", "scopes")
 
     def human(console: Console) -> None:
-        if found:
-            console.print(table(columns, ([registration[name] for name in columns] for registration in found)))
-        else:
-            console.print("No registrations. Add one with `mailbearer providers add NAME --kind ...`.")
+        console.print(table(columns, ([registration[name] for name in columns] for registration in found)))
+        if len(found) == 1:
+            console.print("\nThe sandbox is built in. Add a provider with `mailbearer providers add NAME --kind ...`.")
 
     operation.out.show(found, human)
 

@@ -1,6 +1,7 @@
 """`mailbearer send`: hand one message over to the API."""
 
 import base64
+import json
 import mimetypes
 import sys
 from pathlib import Path
@@ -10,11 +11,13 @@ import typer
 
 from cli.api import Api, segment
 from cli.messages import print_message, problem_line
+from cli.moments import read_ahead
 from cli.operation import Operation, begin
 from cli.options import ApiKeyStdin, AsJson, StageName
 from cli.output import console
 from cli.refusal import Refused
 from cli.waiting import wait_for
+from mailbearer.ids import rfc3339
 from mailbearer.message import Status
 
 _STDIN = "-"
@@ -45,6 +48,12 @@ def send(
         str | None,
         typer.Option(metavar="FILE", help="A file (UTF-8) with the HTML; - reads standard input."),
     ] = None,
+    template: Annotated[str, typer.Option(help="A stored template, instead of subject, text and HTML.")] = "",
+    variables: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A file (JSON) with the template's variables; - reads standard input."),
+    ] = None,
+    send_at: Annotated[str, typer.Option(help="When to send it: in 2h, 7d, or at a time.")] = "",
     attach: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A file to attach.")] = None,
     header: Annotated[
         list[str] | None,
@@ -63,7 +72,10 @@ def send(
     """Send one message through a connected mailbox."""
     if text is not None and text_file is not None:
         raise typer.BadParameter("give one of --text and --text-file.", param_hint="--text-file")
-    _check_stdin({"--text": text, "--text-file": text_file, "--html-file": html_file}, key_stdin=api_key_stdin)
+    if variables is not None and not template:
+        raise typer.BadParameter("it goes with --template.", param_hint="--variables")
+    sources = {"--text": text, "--text-file": text_file, "--html-file": html_file, "--variables": variables}
+    _check_stdin(sources, key_stdin=api_key_stdin)
     fields: dict[str, Any] = {
         "account": account,
         "from": sender,
@@ -81,9 +93,13 @@ def send(
         body["text"] = _content(text_file)
     if html_file is not None:
         body["html"] = _content(html_file)
+    if template:
+        body["template"] = {"name": template, "variables": _variables(variables) if variables is not None else {}}
     if attach:
         body["attachments"] = [_attachment(path) for path in attach]
     operation = begin(ctx, stage, as_json=as_json)
+    if send_at:
+        body["send_at"] = rfc3339(read_ahead(send_at, "--send-at", operation.surroundings.clock()))
     _submit(operation, operation.api(key_stdin=api_key_stdin), body, idempotency_key, wait_limit=timeout if wait else 0)
 
 
@@ -142,6 +158,13 @@ def _content(name: str) -> str:
         raise Refused(f"{name} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise Refused(f"{name} is not UTF-8.", remedy="Convert it: iconv -f ENCODING -t UTF-8 FILE") from error
+
+
+def _variables(name: str) -> Any:
+    try:
+        return json.loads(_content(name))
+    except ValueError as error:
+        raise Refused(f"{name} is not JSON: {error}.", remedy='Write an object: {"name": "value"}.') from error
 
 
 def _stdin() -> str:

@@ -118,7 +118,7 @@ class Demo(Actors):
                 waking.submit(self.api.get, f"{self.world.api_url}{path}", timeout=SECONDS)
             _at_once(self.register_provider, MAILBOXES)
         listed = self.get("/v1/providers")["data"]
-        see({each["name"] for each in listed} == {box.registration for box in MAILBOXES}, "not all are listed")
+        see({each["name"] for each in listed} >= {box.registration for box in MAILBOXES}, "not all are listed")
         see("secret-of-" not in json.dumps(listed), "the list shows a client secret")
         return ", ".join(f"{each['name']} ({each['transport']})" for each in listed)
 

@@ -44,6 +44,7 @@ from sandbox.mail_hosts.gmail import Gmail
 from sandbox.mail_hosts.graph import Graph
 from sandbox.mail_hosts.graph_access import GraphAccess
 from sandbox.mail_hosts.graph_directory import GraphDirectory
+from sandbox.mail_hosts.graph_drafts import GraphDrafts
 from sandbox.mail_hosts.header_fields import shown_headers
 from sandbox.mail_hosts.smtp import SmtpHost
 
@@ -154,6 +155,7 @@ class World:
         )
         access = GraphAccess(directory=self.directory, tokens=self.tokens, player=player, random_id=random_id)
         graph = Graph(access=access, mails=self.mails)
+        self.drafts = GraphDrafts(access=access, mails=self.mails, url=self.url, random_id=random_id, new_key=new_token)
         graph_directory = GraphDirectory(access=access, new_secret=new_token)
         clients = ClientsApi(directory=self.directory, new_secret=new_token, clock=clock)
         control = ControlApi(
@@ -169,7 +171,7 @@ class World:
         inbox = InboxViews(mails=self.mails, tokens=self.tokens, mailbearer=accounts)
         identity = IdentityViews(servers=servers, directory=self.directory, player=player)
         device = DeviceViews(servers=servers, directory=self.directory, devices=self.devices, player=player)
-        for part in (identity, device, gmail, graph, graph_directory, control, clients, inbox):
+        for part in (identity, device, gmail, graph, self.drafts, graph_directory, control, clients, inbox):
             self._app.register_blueprint(part.blueprint())
 
     def __enter__(self) -> Self:

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
     from mailbearer.account import Account
     from mailbearer.connecting.granting import Connected
+    from mailbearer.ledger import Ledger
     from mailbearer.registration import Registration
 
 _NEEDS = (
     "api_url",
-    "messages_table",
     "accounts_table",
     "consents_table",
     "registrations_table",
+    "ledgers_table",
     "queue_url",
     "content_bucket",
     "secrets_prefix",
@@ -50,7 +51,8 @@ def add(request: Request) -> Response:
     draft = wiring().directory.draft(request.json())
     headers = {"location": f"/v1/accounts/{draft.account.id}"}
     if draft.registration.flow.unattended:
-        connected = wiring().unattended.connect(
+        way = wiring().unattended if draft.registration.flow.has_token else wiring().tokenless
+        connected = way.connect(
             draft.account,
             draft.registration,
             actor=caller.key_id,
@@ -150,7 +152,8 @@ def pause(request: Request) -> Response:
 def resume(request: Request) -> Response:
     """Let a paused mailbox send again, what waited first."""
     account = wiring().directory.resume(_account(request), request.known_caller)
-    return Response(200, account_resource(account) | {"drained": wiring().resubmission.drain(account)})
+    wiring().resubmission.drain(account)
+    return Response(200, account_resource(account))
 
 
 def health(request: Request) -> Response:
@@ -166,13 +169,21 @@ def list_providers(request: Request) -> Response:
 
 
 def connect(request: Request) -> Response:
-    """Show the owner of a mailbox what is asked, or the code to type, until the mailbox is connected."""
+    """Show the owner of a mailbox what is asked, or the code to type, until the mailbox is connected.
 
-    def show() -> str:
+    The link of an invitation leads to a consent that begins with its opening.
+    """
+
+    def show() -> str | Response:
         from mailbearer.connecting.device import DevicePage  # noqa: PLC0415 - most requests are not of a device's page
 
         ticket = request.params["ticket"]
-        found = wiring().tickets.find(ticket)
+        try:
+            found = wiring().tickets.find(ticket)
+        except ConsentRefused:
+            account = wiring().invitations.opened(ticket)
+            link = _begin(account, wiring().tickets.registration_of(account), actor="owner")
+            return Response(303, "", pages.page_headers() | {"location": link})
         if found.device is None:
             page = wiring().consent.page(ticket, found)
             return pages.consent_page(page.account, page.registration, page.authorization_url)
@@ -271,16 +282,21 @@ def _drain(account: Account) -> None:
     try:
         wiring().resubmission.drain(account)
     except Unavailable as error:
-        # The mailbox is connected all the same; what is still held goes with the next resume.
+        # The mailbox is connected all the same, and the schedule sees that its mail is not forgotten.
         logger().error("held mail not drained", extra={"account": account.id, "reason": error.detail})
 
 
-def _page(show: Callable[[], str], if_unavailable: str) -> Response:
+def _page(show: Callable[[], str | Response], if_unavailable: str) -> Response:
     """Answer a browser: with a page, also where it comes to nothing."""
     try:
-        status, text = 200, show()
+        status, shown = 200, show()
+        if isinstance(shown, Response):
+            return shown
+        text = shown
     except ConsentRefused as error:
         status, text = error.status, pages.refused_page(error.detail)
+    except Conflict as error:
+        status, text = 409, pages.refused_page(error.detail)
     except Unavailable as error:
         logger().error("consent not finished", extra={"reason": error.detail})
         status, text = 503, pages.refused_page(if_unavailable)
@@ -295,4 +311,15 @@ def _health(account: Account) -> dict[str, Any]:
         f"/v1/accounts/{account.id}/consent",
         registration=registration,
         drift=wiring().lifecycle.scope_drift(account, registration),
+        limits=wiring().limits_of(account, registration) if registration is not None else None,
+        ledger=_ledger(account),
     )
+
+
+def _ledger(account: Account) -> Ledger | None:
+    """Give what the mailbox has used; a mailbox's health is shown without it as well."""
+    try:
+        return wiring().ledgers.get(account.id)
+    except Unavailable as error:
+        logger().warning("ledger not read", extra={"account": account.id, "reason": error.detail})
+        return None

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
 from mailbearer.config import read_settings
-from mailbearer.delivery import Delivered, Verb
-from mailbearer.envelope import Drain, Dropped, Job, read_body
-from mailbearer.errors import IdempotencyConflict, InvalidInput, MalformedBody
+from mailbearer.delivery.delivered import Delivered, Verb
+from mailbearer.envelope import Drain
+from mailbearer.message import MessageRecord
 from mailbearer.observability import count, logger
 from mailbearer.wiring import Wiring
 
@@ -24,8 +24,15 @@ _NEEDS = (
     "messages_table",
     "accounts_table",
     "registrations_table",
+    "ledgers_table",
+    "suppressions_table",
+    "templates_table",
     "queue_url",
     "dead_letter_queue_url",
+    "queue_arn",
+    "dead_letter_queue_arn",
+    "schedule_group",
+    "schedule_role_arn",
     "content_bucket",
     "secrets_prefix",
     "audit_log_group",
@@ -50,8 +57,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deadline = wiring().clock() + context.get_remaining_time_in_millis() / 1000
     trail = wiring().trail
     trail.request_id = context.aws_request_id
-    delivery = wiring().delivery
-    del delivery  # made here, before several threads ask for it
+    parts = (wiring().door, wiring().draining)
+    del parts  # made here with all that they need, before several threads ask for them
     # All messages of a batch go out at once: a provider's answer takes far longer than anything we do. The processor
     # then collects the results one by one and makes the partial answer of them.
     under_way: dict[str, Future[Delivered]] = {
@@ -87,20 +94,10 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _deliver(sqs_message_id: str, body: str, deadline: float) -> Delivered:
-    """Deliver one SQS message; one that can never be sent is recorded and kept on the dead-letter queue."""
-    submission = wiring().submission
-    key, account = f"sqs:{sqs_message_id}", ""
-    try:
-        job: Job | Drain | Dropped | None = read_body(body, sqs_message_id)
-        if isinstance(job, Dropped):
-            key, named = job.key, job.body.get("account")
-            account = named if isinstance(named, str) else ""
-            job = submission.adopt(job)
-    except (MalformedBody, InvalidInput, IdempotencyConflict) as error:
-        submission.refuse(body, error, key=key, account=account)
-        return Delivered(Verb.FAILED, error.code)
-    if job is None:
-        return Delivered(Verb.FAILED, "account_unusable")
-    if isinstance(job, Drain):
-        return Delivered(Verb.DONE_BEFORE, "drain")
-    return wiring().delivery.deliver(job, deadline=deadline)
+    """Deliver one SQS message, if there is something to deliver now."""
+    taken = wiring().door.take(body, sqs_message_id)
+    if isinstance(taken, MessageRecord):
+        return Delivered(*(Verb.FAILED, taken.problem_code) if taken.problem_code else (Verb.PUT_BACK, taken.status))
+    if isinstance(taken, Drain):
+        return wiring().draining.drain(taken, deadline=deadline)
+    return wiring().delivery.deliver(taken, deadline=deadline)

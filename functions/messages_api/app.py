@@ -6,7 +6,11 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from mailbearer.api.description import Description
 from mailbearer.api.messages import Messages
+from mailbearer.api.suppressions import Suppressions
+from mailbearer.api.templates import Templates
+from mailbearer.api.uploads import Uploads
 from mailbearer.config import read_settings
 from mailbearer.errors import Unavailable
 from mailbearer.http import Request, Response, Route, respond
@@ -16,7 +20,20 @@ from mailbearer.wiring import Wiring
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NEEDS = ("messages_table", "accounts_table", "queue_url", "content_bucket", "audit_log_group")
+_NEEDS = (
+    "api_url",
+    "messages_table",
+    "accounts_table",
+    "suppressions_table",
+    "templates_table",
+    "queue_url",
+    "queue_arn",
+    "dead_letter_queue_arn",
+    "schedule_group",
+    "schedule_role_arn",
+    "content_bucket",
+    "audit_log_group",
+)
 
 
 @cache
@@ -30,19 +47,24 @@ def health(_request: Request) -> Response:
     return Response(200, {"status": "ok"})
 
 
-OPEN = (Route("GET", "/health", "", health),)
+def api_url() -> str:
+    """Give the address at which the API is reached."""
+    return read_settings(os.environ, "api_url").api_url
+
+
+OPEN = (Route("GET", "/health", "", health), *Description(api_url).routes())
 """The routes that need no key and nothing of the stack."""
 
 
 def routes_of(joined: Wiring) -> tuple[Route, ...]:
     """Give all routes of this function."""
-    return (*OPEN, *Messages(joined).routes())
-
-
-@cache
-def routes() -> tuple[Route, ...]:
-    """Give the routes over this function's own wiring."""
-    return routes_of(wiring())
+    return (
+        *OPEN,
+        *Messages(joined).routes(),
+        *Uploads(joined).routes(),
+        *Suppressions(joined).routes(),
+        *Templates(joined).routes(),
+    )
 
 
 def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -50,7 +72,7 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if any(route.path == event.get("rawPath") for route in OPEN):
         return respond(event, OPEN, unexpected=_log_unexpected(event))
     wiring().trail.request_id = event["requestContext"].get("requestId", "")
-    answer = respond(event, routes(), unexpected=_log_unexpected(event))
+    answer = respond(event, routes_of(wiring()), unexpected=_log_unexpected(event))
     _flush()
     return answer
 

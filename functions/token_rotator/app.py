@@ -22,6 +22,9 @@ _NEEDS = (
     "rotation_queue_url",
     "audit_log_group",
     "event_bus",
+    "api_url",
+    "consents_table",
+    "queue_url",
 )
 
 

@@ -53,8 +53,12 @@ KINDS: Mapping[str, frozenset[str]] = {
 STAGES = ("ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot")
 """The moments of an SMTP session; `dot` is when the whole content has arrived."""
 _STAGE_OF = {"answer_lost": "dot", "cut_before": "dot", "throttle": "mail"}
-MATCHABLE = ("grant_type", "mailbox", "client_id", "operation")
-"""What a fault may be bound to; `operation` is of endpoint `applications`: get, addPassword or removePassword."""
+MATCHABLE = ("grant_type", "mailbox", "client_id", "operation", "recipient")
+"""What a fault may be bound to; `recipient` is of endpoint `smtp` at stage `rcpt`.
+
+`operation` is of endpoint `applications` (get, addPassword, removePassword), of `gmail` (send, list) and of `graph`
+(sendMail, createMessage, addAttachment, createUploadSession, upload, send, delete, list).
+"""
 LONGEST_HANG = 300.0
 """Seconds."""
 

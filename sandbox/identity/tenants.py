@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GMAIL_SEND = "https://www.googleapis.com/auth/gmail.send"
+GMAIL_METADATA = "https://www.googleapis.com/auth/gmail.metadata"
+GMAIL_MODIFY = "https://www.googleapis.com/auth/gmail.modify"
+GMAIL_READONLY = "https://www.googleapis.com/auth/gmail.readonly"
 GOOGLE_MAIL = "https://mail.google.com/"
 GRAPH = "https://graph.microsoft.com/"
 OUTLOOK_SMTP = "https://outlook.office.com/SMTP.Send"
@@ -213,7 +216,7 @@ def tenants_at(url: str) -> dict[str, Tenant]:
             refresh_token_ttl=90 * 86_400,
             rotated_tokens_stay_valid=True,
             revoke_family_on_reuse=False,
-            request_limit=4_000_000,
+            request_limit=4 * 1024 * 1024,
         ),
     )
     oidc = Tenant(

@@ -103,6 +103,19 @@ class MailStore:
         with self._lock:
             return self._mails.get(mail_id)
 
+    def sent_as(self, message_id: str, *, via: str, mailbox: str) -> list[CapturedMail]:
+        """Return the kept mails of a mailbox with this Message-ID, with or without its angle brackets."""
+        wanted = message_id.strip("<>")
+        with self._lock:
+            mails = list(self._mails.values())
+        return [
+            mail
+            for mail in mails
+            if mail.submission.via == via
+            and mail.submission.mailbox.casefold() == mailbox.casefold()
+            and mail.headers.get("message-id", "").strip("<> ") == wanted
+        ]
+
     def newest(self, limit: int | None = None) -> list[CapturedMail]:
         """Return the kept mails, newest first."""
         with self._lock:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, request
 from werkzeug.http import parse_options_header
 
-from sandbox.identity.tenants import GMAIL_SEND, GOOGLE_MAIL
+from sandbox.identity.tenants import GMAIL_METADATA, GMAIL_MODIFY, GMAIL_READONLY, GMAIL_SEND, GOOGLE_MAIL
 from sandbox.mail_hosts.capture import Submission
 from sandbox.mail_hosts.header_fields import author, recipients, with_author, without
 from sandbox.mail_hosts.wording import MailRefusedError, gmail_refusal
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sandbox.mail_hosts.capture import MailStore
 
 TENANT = "google"
+SENDING = frozenset({GMAIL_SEND, GMAIL_MODIFY, GOOGLE_MAIL})
+READING = frozenset({GMAIL_METADATA, GMAIL_READONLY, GMAIL_MODIFY, GOOGLE_MAIL})
 
 
 class Gmail:
@@ -50,34 +52,58 @@ class Gmail:
         path = "/gmail/v1/users/<user>/messages/send"
         routes.add_url_rule(f"/{TENANT}{path}", view_func=self.send, methods=["POST"])
         routes.add_url_rule(f"/{TENANT}/upload{path}", view_func=self.upload, methods=["POST"])
+        routes.add_url_rule(f"/{TENANT}/gmail/v1/users/<user>/messages", view_func=self.search, methods=["GET"])
         return routes
 
     def send(self, user: str) -> Response:
         """Accept `{"raw": base64url}`."""
-        return self._play(user, self._raw_of_json)
+        return self._play("send", lambda token: self._accept(user, token, self._raw_of_json))
 
     def upload(self, user: str) -> Response:
         """Accept a message as `uploadType=media` or `multipart`."""
-        return self._play(user, self._raw_of_upload)
+        return self._play("send", lambda token: self._accept(user, token, self._raw_of_upload))
 
-    def _play(self, user: str, read: Callable[[], tuple[bytes, dict[str, Any]]]) -> Response:
+    def search(self, user: str) -> Response:
+        """Search what the mailbox has sent, as far as `rfc822msgid:` and `in:sent` go."""
+        return self._play("list", lambda token: self._found(user, token))
+
+    def _play(self, operation: str, work: Callable[[Token], Response]) -> Response:
         token = self._tokens.find(_bearer(), tenant=TENANT, kind="access_token")
 
         def answer() -> Response:
             try:
-                return self._accept(user, token, read)
+                if not _bearer():
+                    raise gmail_refusal(401, "Login Required.", "required", "UNAUTHENTICATED")
+                if token is None or token.is_expired() or token.is_revoked():
+                    raise gmail_refusal(401, "Invalid Credentials", "authError", "UNAUTHENTICATED")
+                return work(token)
             except MailRefusedError as refusal:
                 return refusal.response()
 
-        facts = {"mailbox": token.grant.mailbox if token else None}
+        facts = {"mailbox": token.grant.mailbox if token else None, "operation": operation}
         return self._player.play(answer, endpoint="gmail", tenant=TENANT, facts=facts)
 
-    def _accept(self, user: str, token: Token | None, read: Callable[[], tuple[bytes, dict[str, Any]]]) -> Response:
-        if not _bearer():
-            raise gmail_refusal(401, "Login Required.", "required", "UNAUTHENTICATED")
-        if token is None or token.is_expired() or token.is_revoked():
-            raise gmail_refusal(401, "Invalid Credentials", "authError", "UNAUTHENTICATED")
-        mailbox = self._mailbox(user, token)
+    def _found(self, user: str, token: Token) -> Response:
+        mailbox = self._mailbox(user, token, READING)
+        query = request.args.get("q", "")
+        if query and not token.scopes & (READING - {GMAIL_METADATA}):
+            message = "Metadata scope does not support 'q' parameter"
+            raise gmail_refusal(403, message, "forbidden", "PERMISSION_DENIED")
+        terms = query.split()
+        wanted = next((term.partition(":")[2].strip("<>") for term in terms if term.startswith("rfc822msgid:")), None)
+        if wanted is None or set(terms) - {f"rfc822msgid:{wanted}", f"rfc822msgid:<{wanted}>", "in:sent"}:
+            message = "The sandbox searches by rfc822msgid: and in:sent only."
+            raise gmail_refusal(400, message, "invalidArgument", "INVALID_ARGUMENT")
+        found = [
+            {"id": mail.submission.provider_id, "threadId": mail.submission.provider_id}
+            for mail in self._mails.sent_as(wanted, via="gmail", mailbox=mailbox.address)
+        ]
+        # Gmail leaves an empty list out.
+        body = {"messages": found} if found else {}
+        return Response(json.dumps(body | {"resultSizeEstimate": len(found)}), mimetype="application/json")
+
+    def _accept(self, user: str, token: Token, read: Callable[[], tuple[bytes, dict[str, Any]]]) -> Response:
+        mailbox = self._mailbox(user, token, SENDING)
         raw, metadata = read()
         to = recipients(raw)
         if not to:
@@ -101,8 +127,8 @@ class Gmail:
         body = {"id": provider_id, "threadId": metadata.get("threadId") or provider_id, "labelIds": ["SENT"]}
         return Response(json.dumps(body), mimetype="application/json")
 
-    def _mailbox(self, user: str, token: Token) -> Mailbox:
-        if not token.scopes & {GMAIL_SEND, GOOGLE_MAIL}:
+    def _mailbox(self, user: str, token: Token, scopes: frozenset[str]) -> Mailbox:
+        if not token.scopes & scopes:
             message = "Request had insufficient authentication scopes."
             details = [
                 {

@@ -9,12 +9,12 @@ from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flask import Blueprint, Response, request
 
 from sandbox.mail_hosts.capture import Submission
-from sandbox.mail_hosts.graph_access import BASE, TENANT, permissions
+from sandbox.mail_hosts.graph_access import BASE, TENANT
 from sandbox.mail_hosts.header_fields import author, recipients, with_author, without
 from sandbox.mail_hosts.wording import graph_refusal
 
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from sandbox.mail_hosts.capture import MailStore
     from sandbox.mail_hosts.graph_access import GraphAccess
 
+MOST_HEADERS = 5
 _CUSTOM_HEADER = re.compile(r"[Xx]-[!-9;-~]+")
 
 
 class Graph:
-    """The part of Graph that sends mail, for the tenant `microsoft`."""
+    """The part of Graph that sends mail in one call, for the tenant `microsoft`."""
 
     def __init__(self, *, access: GraphAccess, mails: MailStore) -> None:
         self._access = access
@@ -42,55 +43,46 @@ class Graph:
 
     def send_mail(self, user: str | None = None) -> Response:
         """Accept a message for sending; 202 without a body."""
-        return self._access.play(lambda token: self._accept(user, token))
-
-    def _mailbox(self, user: str | None, token: Token) -> Mailbox:
-        mailbox = self._access.mailbox_at(user, token)
-        if mailbox is None:
-            raise graph_refusal(404, "ErrorInvalidUser", f"The requested user '{user}' is invalid.")
-        if not self._access.is_the_owner(token, mailbox):
-            raise graph_refusal(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
-        client_id = token.grant.client_id
-        allowed = token.grant.mailbox or self._access.directory.application_may_use(TENANT, client_id, mailbox.address)
-        if not allowed:
-            message = (
-                "Access to OData is disabled: [RAOP] : Blocked by tenant configured AppOnly AccessPolicy settings."
-            )
-            raise graph_refusal(403, "ErrorAccessDenied", message)
-        return mailbox
+        return self._access.play(lambda token: self._accept(user, token), operation="sendMail")
 
     def _accept(self, user: str | None, token: Token) -> Response:
-        if "Mail.Send" not in permissions(token):
-            raise graph_refusal(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
-        mailbox = self._mailbox(user, token)
+        mailbox = self._access.sending_mailbox(user, token)
         if len(request.get_data()) > self._access.directory.settings(TENANT).request_limit:
             raise graph_refusal(413, "BadRequest", "Maximum request length exceeded.")
         if request.mimetype == "text/plain":
-            raw, details = _raw_of_mime(mailbox)
+            raw = message_in_mime(mailbox)
+            details: Details = (("format", "mime"),)
         else:
             raw, details = _raw_of_json(mailbox)
-        to = recipients(raw)
-        if not to:
-            message = "At least one recipient is not valid., A message can't be sent because it contains no recipients."
-            raise graph_refusal(400, "ErrorInvalidRecipients", message)
-        self._mails.add(
-            Submission(
-                via="graph",
-                token=token,
-                mailbox=mailbox.address,
-                mail_from=author(raw),
-                rcpt_to=to,
-                source=without(raw, "bcc"),
-                details=details,
-            )
-        )
+        submit(self._mails, raw, token=token, mailbox=mailbox, details=details)
         return Response(status=202)
 
 
-_Details = tuple[tuple[str, str], ...]
+Details: TypeAlias = tuple[tuple[str, str], ...]
+"""How a message was submitted."""
 
 
-def _raw_of_mime(mailbox: Mailbox) -> tuple[bytes, _Details]:
+def submit(mails: MailStore, raw: bytes, *, token: Token, mailbox: Mailbox, details: Details) -> None:
+    """Send a message, or refuse it for having nobody to go to."""
+    to = recipients(raw)
+    if not to:
+        message = "At least one recipient is not valid., A message can't be sent because it contains no recipients."
+        raise graph_refusal(400, "ErrorInvalidRecipients", message)
+    mails.add(
+        Submission(
+            via="graph",
+            token=token,
+            mailbox=mailbox.address,
+            mail_from=author(raw),
+            rcpt_to=to,
+            source=without(raw, "bcc"),
+            details=details,
+        )
+    )
+
+
+def message_in_mime(mailbox: Mailbox) -> bytes:
+    """Read the message of a request with MIME in base64."""
     try:
         raw = base64.b64decode(b"".join(request.get_data().split()), validate=True)
     except binascii.Error as error:
@@ -99,13 +91,26 @@ def _raw_of_mime(mailbox: Mailbox) -> tuple[bytes, _Details]:
     # Exchange ignores the From of a MIME submission in favour of the mailbox.
     if not mailbox.may_send_as(author(raw)):
         raw = with_author(raw, mailbox.name, mailbox.address)
-    return raw, (("format", "mime"),)
+    return raw
 
 
-def _raw_of_json(mailbox: Mailbox) -> tuple[bytes, _Details]:
+def _raw_of_json(mailbox: Mailbox) -> tuple[bytes, Details]:
+    body = json_body()
+    save = str(body.get("saveToSentItems", True)).lower()
+    return message_in_json(body.get("message"), mailbox), (("format", "json"), ("saveToSentItems", save))
+
+
+def json_body() -> dict[str, Any]:
+    """Read the request's JSON object."""
     body = request.get_json(silent=True)
-    content = body.get("message") if isinstance(body, dict) else None
-    if not isinstance(body, dict) or not isinstance(content, dict):
+    if not isinstance(body, dict):
+        raise graph_refusal(400, "BadRequest", "Unable to read JSON request payload.")
+    return body
+
+
+def message_in_json(content: object, mailbox: Mailbox) -> bytes:
+    """Write Graph's message resource as Exchange would."""
+    if not isinstance(content, dict):
         raise graph_refusal(400, "BadRequest", "Unable to read JSON request payload.")
     try:
         message = _message(content, mailbox)
@@ -114,8 +119,7 @@ def _raw_of_json(mailbox: Mailbox) -> tuple[bytes, _Details]:
     if not mailbox.may_send_as(author(message)):
         text = "The user account which was used to submit this request does not have the right to send mail"
         raise graph_refusal(403, "ErrorSendAsDenied", f"{text} on behalf of the specified sending account.")
-    save = str(body.get("saveToSentItems", True)).lower()
-    return message, (("format", "json"), ("saveToSentItems", save))
+    return message
 
 
 def _message(content: dict[str, Any], mailbox: Mailbox) -> bytes:
@@ -134,7 +138,11 @@ def _message(content: dict[str, Any], mailbox: Mailbox) -> bytes:
     message["Subject"] = content.get("subject") or ""
     if content.get("internetMessageId"):
         message["Message-ID"] = content["internetMessageId"]
-    for item in content.get("internetMessageHeaders") or []:
+    headers = content.get("internetMessageHeaders") or []
+    if len(headers) > MOST_HEADERS:
+        text = f"Maximum number of headers in one message should be less than or equal to {MOST_HEADERS}."
+        raise graph_refusal(400, "InvalidInternetMessageHeaderCollection", text)
+    for item in headers:
         if not _CUSTOM_HEADER.fullmatch(item["name"]):
             text = "The internet message header name should start with 'x-' or 'X-'."
             raise graph_refusal(400, "InvalidInternetMessageHeader", text)
@@ -143,16 +151,26 @@ def _message(content: dict[str, Any], mailbox: Mailbox) -> bytes:
     subtype = "html" if str(body.get("contentType", "text")).lower() == "html" else "plain"
     message.set_content(str(body.get("content") or ""), subtype=subtype)
     for item in content.get("attachments") or []:
-        maintype, _, kind = str(item.get("contentType") or "application/octet-stream").partition("/")
-        message.add_attachment(
-            base64.b64decode(item["contentBytes"], validate=True),
-            maintype=maintype,
-            subtype=kind or "octet-stream",
-            filename=item["name"],
-            disposition="inline" if item.get("isInline") else "attachment",
-            cid=f"<{item['contentId']}>" if item.get("contentId") else None,
-        )
+        attach(message, item)
     return message.as_bytes()
+
+
+def attach(message: EmailMessage, item: dict[str, Any]) -> None:
+    """Add Graph's attachment resource, whose content is base64, to a message."""
+    attach_bytes(message, item, base64.b64decode(item["contentBytes"], validate=True))
+
+
+def attach_bytes(message: EmailMessage, item: dict[str, Any], content: bytes) -> None:
+    """Add content that `item` describes to a message."""
+    maintype, _, kind = str(item.get("contentType") or "application/octet-stream").partition("/")
+    message.add_attachment(
+        content,
+        maintype=maintype,
+        subtype=kind.partition(";")[0] or "octet-stream",
+        filename=item["name"],
+        disposition="inline" if item.get("isInline") else "attachment",
+        cid=f"<{item['contentId']}>" if item.get("contentId") else None,
+    )
 
 
 def _address(item: dict[str, Any]) -> Address:

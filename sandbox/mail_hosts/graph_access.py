@@ -61,6 +61,19 @@ class GraphAccess:
         }
         return self._player.play(answer, endpoint=endpoint, tenant=TENANT, facts=facts)
 
+    def play_open(self, work: Callable[[], Response], *, operation: str) -> Response:
+        """Answer with `work` for whoever asks, or refuse, or misbehave as planned."""
+
+        def answer() -> Response:
+            try:
+                response = work()
+            except MailRefusedError as refusal:
+                response = refusal.response()
+            response.headers["request-id"] = self._random_id()
+            return response
+
+        return self._player.play(answer, endpoint="graph", tenant=TENANT, facts={"operation": operation})
+
     def mailbox_at(self, user: str | None, token: Token) -> Mailbox | None:
         """Return the mailbox at this address or with this id; None for `user` is the signed-in person's."""
         if token.grant.mailbox is None and user is None:
@@ -69,6 +82,27 @@ class GraphAccess:
         mailbox = self.directory.mailbox(TENANT, address)
         if mailbox is None:
             mailbox = next((box for box in self.directory.mailboxes(TENANT) if box.subject == address), None)
+        return mailbox
+
+    def sending_mailbox(self, user: str | None, token: Token) -> Mailbox:
+        """Return the mailbox that is to send, or refuse."""
+        return self.own_mailbox(user, token, frozenset({"Mail.Send"}))
+
+    def own_mailbox(self, user: str | None, token: Token, needed: frozenset[str]) -> Mailbox:
+        """Return the mailbox that is meant, or refuse; one of the permissions has to be there."""
+        if not permissions(token) & needed:
+            raise graph_refusal(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+        mailbox = self.mailbox_at(user, token)
+        if mailbox is None:
+            raise graph_refusal(404, "ErrorInvalidUser", f"The requested user '{user}' is invalid.")
+        if not self.is_the_owner(token, mailbox):
+            raise graph_refusal(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+        client_id = token.grant.client_id
+        if not (token.grant.mailbox or self.directory.application_may_use(TENANT, client_id, mailbox.address)):
+            message = (
+                "Access to OData is disabled: [RAOP] : Blocked by tenant configured AppOnly AccessPolicy settings."
+            )
+            raise graph_refusal(403, "ErrorAccessDenied", message)
         return mailbox
 
     def is_the_owner(self, token: Token, mailbox: Mailbox) -> bool:

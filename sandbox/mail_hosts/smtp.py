@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from sandbox.mail_hosts.smtp_session import MECHANISMS, SmtpSession
+from sandbox.mail_hosts.smtp_session import KEYWORDS, MECHANISMS, SmtpSession
 
 if TYPE_CHECKING:
     import ssl
@@ -28,6 +28,8 @@ class SmtpSettings:
     """What can be changed of the SMTP server."""
 
     sasl_mechanisms: tuple[str, ...] = MECHANISMS
+    keywords: tuple[str, ...] = KEYWORDS
+    """What is offered beside SIZE, STARTTLS and AUTH."""
     size_limit: int = 35_882_577
     """Octets, announced with SIZE and enforced."""
     challenge_on_failure: bool = True
@@ -39,10 +41,11 @@ class SmtpSettings:
         if unknown := sorted(set(changes) - known):
             raise ValueError(f"unknown setting: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
         values = dict(changes)
-        if "sasl_mechanisms" in values:
-            values["sasl_mechanisms"] = tuple(values["sasl_mechanisms"])
-            if not set(values["sasl_mechanisms"]) <= set(MECHANISMS):
-                raise ValueError(f"sasl_mechanisms are {', '.join(MECHANISMS)}")
+        for name, choices in (("sasl_mechanisms", MECHANISMS), ("keywords", KEYWORDS)):
+            if name in values:
+                values[name] = tuple(values[name])
+                if not set(values[name]) <= set(choices):
+                    raise ValueError(f"{name} are {', '.join(choices)}")
         if type(values.get("size_limit", 1)) is not int or type(values.get("challenge_on_failure", True)) is not bool:
             raise ValueError("size_limit is a number of octets, challenge_on_failure is true or false")
         return replace(self, **values)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sandbox.mail_hosts.smtp import SmtpHost
 
 MECHANISMS = ("XOAUTH2", "OAUTHBEARER")
+KEYWORDS = ("PIPELINING", "8BITMIME", "SMTPUTF8")
 LONGEST_LINE = 1_000
 """Octets of a line of content, line end included (RFC 5321, section 4.5.3.1.6)."""
 GO_AHEAD = "354 End data with <CR><LF>.<CR><LF>"
@@ -47,6 +48,15 @@ class _Hooks:
             envelope.mail_options.extend(options)
         return refusal or "250 2.1.0 OK"
 
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, server: SmtpSession, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        refusal = await server.recipient_refused(address)
+        if refusal is None:
+            envelope.rcpt_tos.append(address)
+            envelope.rcpt_options.extend(options)
+        return refusal or "250 2.1.5 OK"
+
     async def handle_DATA(self, server: SmtpSession, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
         return await server.content_arrived()
 
@@ -66,7 +76,7 @@ class SmtpSession(SMTP):
             auth_require_tls=False,
             auth_exclude_mechanism=("LOGIN", "PLAIN"),
             data_size_limit=host.settings.size_limit,
-            enable_SMTPUTF8=True,
+            enable_SMTPUTF8="SMTPUTF8" in host.settings.keywords,
             hostname="localhost",
             ident="Mailbearer sandbox: captures mail, delivers nothing",
         )
@@ -82,7 +92,7 @@ class SmtpSession(SMTP):
 
     # --- faults
 
-    async def _planned(self, stage: str, token: Token | None = None) -> str | None:
+    async def _planned(self, stage: str, token: Token | None = None, recipient: str | None = None) -> str | None:
         """Play the fault planned for this moment; return the reply to give instead, or None to go on."""
         if token is None and self._identity is not None:
             token = self._identity[0]
@@ -90,7 +100,7 @@ class SmtpSession(SMTP):
             "smtp",
             tenant=token.grant.tenant if token else None,
             stage=stage,
-            facts={"mailbox": token.grant.mailbox if token else None},
+            facts={"mailbox": token.grant.mailbox if token else None, "recipient": recipient},
         )
         if fault is None:
             return None
@@ -130,7 +140,7 @@ class SmtpSession(SMTP):
 
     def offers(self) -> list[str]:
         """Return the lines that answer EHLO: AUTH only under TLS, STARTTLS only before it."""
-        lines = [self.hostname, "PIPELINING", f"SIZE {self.data_size_limit}", "8BITMIME", "SMTPUTF8"]
+        lines = [self.hostname, f"SIZE {self.data_size_limit}", *self._host.settings.keywords]
         mechanisms = self._host.settings.sasl_mechanisms
         if not self._encrypted:
             lines.append("STARTTLS")
@@ -223,12 +233,17 @@ class SmtpSession(SMTP):
             return "550 5.7.60 SMTP; Client does not have permissions to send as this sender"
         return f"553 5.7.1 <{address}>: Sender address rejected: not owned by {self._identity[1].address}"
 
-    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
-        """Answer RCPT TO."""
-        if (reply := await self._planned("rcpt")) is not None:
-            await self.push(reply)
-        else:
-            await super().smtp_RCPT(arg)
+    async def recipient_refused(self, address: str) -> str | None:
+        """Return the reply that refuses this recipient, or None."""
+        if (reply := await self._planned("rcpt", recipient=address)) is not None:
+            return reply
+        if not address.isascii() and not self._asked_for_utf8:
+            return "553 5.6.7 Non-ASCII addresses need SMTPUTF8 (RFC 6531)"
+        return None
+
+    @property
+    def _asked_for_utf8(self) -> bool:
+        return self.envelope is not None and bool(self.envelope.smtp_utf8)
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
         """Answer DATA, and take the content."""
@@ -244,6 +259,8 @@ class SmtpSession(SMTP):
         content = self.envelope.content if self.envelope else None
         if isinstance(content, bytes) and any(len(line) > LONGEST_LINE - 2 for line in content.split(b"\r\n")):
             return "500 5.6.0 Line too long (RFC 5321, section 4.5.3.1.6)"
+        if isinstance(content, bytes) and not (self._asked_for_utf8 or content.partition(b"\r\n\r\n")[0].isascii()):
+            return "554 5.6.9 A header in UTF-8 needs SMTPUTF8 (RFC 6531)"
         return f"250 2.0.0 OK captured as {self._capture()}"
 
     def _capture(self) -> int:

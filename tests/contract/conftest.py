@@ -25,14 +25,22 @@ _KEYS: dict[str, list[tuple[str, str]]] = {
     "consents": [("state_hash", "S")],
     "keys": [("id", "S")],
     "registrations": [("name", "S")],
+    "suppressions": [("account", "S"), ("address", "S")],
+    "ledgers": [("account", "S")],
+    "templates": [("name", "S"), ("version", "N")],
 }
 _INDEXES: dict[str, dict[str, list[tuple[str, str]]]] = {
-    "messages": {"by_account": [("account", "S"), ("created_at", "S")]},
+    "messages": {
+        "by_account": [("account", "S"), ("created_at", "S")],
+        "by_holder": [("held_for", "S"), ("created_at", "S")],
+    },
     "accounts": {
         "by_address": [("address", "S"), ("id", "S")],
         "by_due": [("due_shard", "S"), ("due_at", "N")],
     },
+    "templates": {"by_name": [("kind", "S"), ("name", "S")]},
 }
+_WHOLE = {"by_name"}
 
 
 class World:
@@ -50,7 +58,11 @@ class World:
         """Make a table as the stack has it."""
         name = self.name(kind)
         indexes: list[Any] = [
-            {"IndexName": index, "KeySchema": _schema(keys), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+            {
+                "IndexName": index,
+                "KeySchema": _schema(keys),
+                "Projection": {"ProjectionType": "ALL" if index in _WHOLE else "KEYS_ONLY"},
+            }
             for index, keys in _INDEXES.get(kind, {}).items()
         ]
         attributes = dict(itertools.chain(_KEYS[kind], *_INDEXES.get(kind, {}).values()))

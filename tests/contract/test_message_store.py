@@ -7,7 +7,7 @@ import pytest
 
 from mailbearer.aws.messages import DynamoDBMessageStore, to_item
 from mailbearer.errors import InvalidInput, NotFound
-from mailbearer.message import Attempt, Status
+from mailbearer.message import Attempt, RefusedRecipient, Status
 from tests.contract.nouns import NOW, record
 from tests.fakes import FakeMessageStore
 
@@ -64,6 +64,32 @@ def test_of_twenty_that_create_one_id_at_once_one_wins(
     assert len({one.caller for one in stands}) == 1
 
 
+def test_refused_and_remaining_recipients_come_back(store: MessageStore) -> None:
+    told = record(
+        refused=(RefusedRecipient(recipient="bob@example.net", code="recipient_unknown", detail="550 5.1.1 no"),),
+        remaining=("ben@example.net", "bea@example.net"),
+    )
+    store.create(told)
+    assert store.get(told.id) == told
+
+
+def test_what_waits_for_a_mailbox_is_listed_the_oldest_first(store: MessageStore) -> None:
+    ann = record().account
+    store.create(record("young", status=Status.HELD, created_at=NOW + 2, held_at=NOW + 3))
+    store.create(record("old", status=Status.HELD, created_at=NOW - 2, held_at=NOW + 9))
+    store.create(record("quota", status=Status.HELD, retry_at=NOW + 99))
+    store.create(record("other", status=Status.HELD, account="acc_other"))
+    store.create(record("sent", status=Status.SENT))
+    assert store.held(ann, limit=10) == (record("old").id, record("young").id)
+    assert store.held(ann, limit=1) == (record("old").id,)
+
+
+def test_what_no_longer_waits_leaves_that_list(store: MessageStore) -> None:
+    held = store.create(record(status=Status.HELD))
+    store.replace(replace(held, status=Status.SENDING, owner="me"), expected=held)
+    assert store.held(held.account, limit=10) == ()
+
+
 def test_a_replacement_of_what_still_stands_wins(store: MessageStore) -> None:
     old = store.create(record())
     new = replace(old, status=Status.SENDING, attempt=2, owner="me", updated_at=NOW + 9)
@@ -71,7 +97,7 @@ def test_a_replacement_of_what_still_stands_wins(store: MessageStore) -> None:
     assert store.get(old.id) == new
 
 
-@pytest.mark.parametrize("changed", [{"status": Status.SENT}, {"attempt": 2}, {"owner": ""}])
+@pytest.mark.parametrize("changed", [{"status": Status.SENT}, {"attempt": 2}, {"owner": ""}, {"retry_at": NOW + 7.25}])
 def test_a_replacement_after_somebody_elses_change_loses_and_sees_it(
     store: MessageStore, changed: dict[str, Any]
 ) -> None:

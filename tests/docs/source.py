@@ -20,8 +20,8 @@ _ACTION = re.compile(r"[a-z]+\.[a-z_]+")
 # Where a call takes a code: its place among the positional arguments.
 _PLACES = {
     "Fault": 1,
-    "_Failed": 0,
-    "_Held": 1,
+    "Failed": 0,
+    "Held": 1,
     "_fault": 0,
     "_say": 0,
     "add": 1,

@@ -79,4 +79,6 @@ def _resource(resource: Mapping[str, Any]) -> str:
     text = resource["Fn::Sub"]
     if ":secret:" in text:
         return f"secrets `{text.rpartition(':secret:')[2].replace('${Stage}', '<stage>')}`"
+    if ":schedule/" in text:
+        return f"`{text.rpartition(':schedule/')[2].replace('${ScheduleGroup}', 'ScheduleGroup')}`"
     return re.sub(r"\$\{(\w+)\.Arn\}(.*)", r"`\1\2`", text)

@@ -17,7 +17,7 @@ from mailbearer.diagnosis.catalogue import rows
 from mailbearer.errors import Fault, InvalidInput
 from mailbearer.health import health_resource
 from mailbearer.http import problem_response
-from mailbearer.message import Attempt, MessageRecord, Status
+from mailbearer.message import Attempt, MessageRecord, RefusedRecipient, Status
 from mailbearer.resources import account_resource, message_resource
 from mailbearer.wiring import Wiring
 from tests.docs import source, template
@@ -99,8 +99,7 @@ def test_every_route_has_its_row_and_its_scope() -> None:
 @pytest.mark.parametrize(
     ("heading", "words"),
     [
-        # This version schedules nothing; the page says so below the table.
-        ("What comes back", set(Status) - {Status.SCHEDULED}),
+        ("What comes back", set(Status)),
         ("An account", set(AccountState)),
     ],
 )
@@ -135,6 +134,7 @@ RECORD = MessageRecord(
     created_at=1,
     updated_at=1,
     attempts=(Attempt(at=1, outcome="not_accepted"),),
+    refused=(RefusedRecipient(recipient="a@b.example", code="recipient_unknown"),),
 )
 
 

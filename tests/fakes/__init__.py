@@ -3,6 +3,7 @@
 Each has `faults`, with which a test lets one call fail, lose its answer, or be overtaken by somebody else.
 """
 
+from tests.fakes.captures import FakeCaptureStore
 from tests.fakes.channels import (
     FakeAuditLog,
     FakeAuditSpool,
@@ -14,6 +15,8 @@ from tests.fakes.channels import (
 )
 from tests.fakes.clock import CountedBytes, FakeClock
 from tests.fakes.faults import Faults
+from tests.fakes.ledgers import FakeLedgerStore
+from tests.fakes.pointed import FakePointedContent
 from tests.fakes.providers import FakeComposer, ScriptedAuthorizationServer, ScriptedTransport
 from tests.fakes.secrets import FakeCredentialVault, FakeTokenVault
 from tests.fakes.stores import (
@@ -23,12 +26,16 @@ from tests.fakes.stores import (
     FakeMessageStore,
     FakeRegistrationStore,
 )
+from tests.fakes.suppressions import FakeSuppressionStore
+from tests.fakes.templates import FakeTemplateStore
+from tests.fakes.uploads import FakeUploadStore
 
 __all__ = [
     "CountedBytes",
     "FakeAccountStore",
     "FakeAuditLog",
     "FakeAuditSpool",
+    "FakeCaptureStore",
     "FakeClock",
     "FakeComposer",
     "FakeConsentStore",
@@ -36,12 +43,17 @@ __all__ = [
     "FakeCredentialVault",
     "FakeEventBus",
     "FakeKeyStore",
+    "FakeLedgerStore",
     "FakeMessageQueue",
     "FakeMessageStore",
+    "FakePointedContent",
     "FakeRegistrationStore",
     "FakeRotationQueue",
     "FakeSchedules",
+    "FakeSuppressionStore",
+    "FakeTemplateStore",
     "FakeTokenVault",
+    "FakeUploadStore",
     "Faults",
     "ScriptedAuthorizationServer",
     "ScriptedTransport",

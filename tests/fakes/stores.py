@@ -56,13 +56,12 @@ class FakeMessageStore:
             stands = self.records.get(new.id)
             if stands is None:
                 raise NotFound("There is no such message.")
-            if (stands.status, stands.attempt, stands.owner) != (expected.status, expected.attempt, expected.owner):
+            if _turn(stands) != _turn(expected):
                 return self._standing(new)
             self.records[new.id] = _as_kept(new)
             return new
 
-    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str, oldest_first: bool = False) -> Page:
-        name = f"{account_id}{'+' if oldest_first else ''}"
+    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str) -> Page:
         with self.faults.around("by_account"), self._lock:
             rows = sorted(
                 (
@@ -70,17 +69,25 @@ class FakeMessageStore:
                     for record in self.records.values()
                     if record.account == account_id and rfc3339(record.created_at) >= rfc3339(since)
                 ),
-                reverse=not oldest_first,
+                reverse=True,
             )
         if cursor:
             owner, created_at, last_id = _read_cursor(cursor, 3)
-            if owner != name:
+            if owner != account_id:
                 raise _bad_cursor()
-            last = (created_at, last_id)
-            rows = [row for row in rows if (row > last if oldest_first else row < last)]
+            rows = [row for row in rows if row < (created_at, last_id)]
         page = rows[:limit]
-        more = _write_cursor(name, *page[-1]) if len(rows) > limit else ""
+        more = _write_cursor(account_id, *page[-1]) if len(rows) > limit else ""
         return Page(tuple(message_id for _, message_id in page), more)
+
+    def held(self, account_id: str, *, limit: int) -> tuple[str, ...]:
+        with self.faults.around("held"), self._lock:
+            waiting = sorted(
+                (record.created_at, record.id)
+                for record in self.records.values()
+                if record.waits_for_mailbox and record.account == account_id
+            )
+        return tuple(message_id for _, message_id in waiting[:limit])
 
     def _standing(self, wanted: MessageRecord) -> MessageRecord:
         stands = self.records[wanted.id]
@@ -226,6 +233,10 @@ class FakeKeyStore:
     def get(self, key_id: str) -> ApiKey | None:
         with self.faults.around("get"), self._lock:
             return self.keys.get(key_id)
+
+
+def _turn(record: MessageRecord) -> tuple[object, ...]:
+    return record.status, record.attempt, record.owner, record.retry_at
 
 
 def _as_kept(record: MessageRecord) -> MessageRecord:

@@ -10,11 +10,23 @@ from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
 from sandbox.world import World
+from tests.functions import described
 from tests.functions.deployment import ACCOUNT
 from tests.functions.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class DescribedStack(Stack):
+    """A stack whose every HTTP answer is held against the OpenAPI document."""
+
+    def invoke(self, folder: str, sent: dict[str, Any], *, remaining: float = 300) -> dict[str, Any]:
+        """Call a function's handler with an event, and look at what it answered."""
+        given = super().invoke(folder, sent, remaining=remaining)
+        if folder.endswith("_api"):
+            described.check(sent, given)
+        return given
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +39,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(scope="module")
 def deployed(world: World) -> Iterator[Stack]:
     """Give the stack of template.yaml on moto."""
-    stack = Stack(world)
+    stack = DescribedStack(world)
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)

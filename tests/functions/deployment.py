@@ -37,7 +37,12 @@ FOLDERS = {
 }
 _SERVICES = {"cloudwatch-logs": "logs", "eventbridge": "events", "secrets-manager": "secretsmanager"}
 _LONGEST_KEY = 2048
-_ACTIONS = {"s3:ListObjectsV2": "s3:ListBucket", "sqs:SendMessageBatch": "sqs:SendMessage"}
+_ACTIONS = {
+    "s3:CopyObject": "s3:PutObject",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+}
 
 
 @dataclass
@@ -60,7 +65,10 @@ class Deployment:
             if make:
                 make(name, resource.get("Properties", {}))
         self.wiring = Wiring(
-            read_settings(self.environment("accounts_api") | self.environment("authorizer")), clients=self.clients
+            read_settings(
+                self.environment("messages_api") | self.environment("accounts_api") | self.environment("authorizer")
+            ),
+            clients=self.clients,
         )
         key = ApiKey(
             id=KEY_ID, name="test", secret_hash=hash_secret(KEY_SECRET), scopes=frozenset({"admin"}), created_at=1
@@ -112,6 +120,14 @@ class Deployment:
         self.names[name] = self.resolve(properties["Name"])
         self.clients.events.create_event_bus(Name=self.names[name])
 
+    def _make_aws_scheduler_schedulegroup(self, name: str, properties: dict[str, Any]) -> None:
+        self.names[name] = self.resolve(properties["Name"])
+        self.clients.scheduler.create_schedule_group(Name=self.names[name])
+
+    def _make_aws_iam_role(self, name: str, properties: dict[str, Any]) -> None:
+        del properties
+        self.names[name] = f"mailbearer-{name}"
+
     def environment(self, folder: str) -> dict[str, str]:
         """Give a function's environment as the template has it."""
         own = self.template["Resources"][f"{FOLDERS[folder]}Function"]["Properties"]["Environment"]["Variables"]
@@ -143,6 +159,7 @@ class Deployment:
             "PublicUrl": API_URL,
             "KmsKeyArn": "",
             "LogLevel": "INFO",
+            "WorkerMaximumConcurrency": "10",
             "AWS::Partition": "aws",
             "AWS::Region": REGION,
             "AWS::AccountId": ACCOUNT,
@@ -155,6 +172,8 @@ class Deployment:
             "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{named}",
             "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{named.rpartition('/')[2]}",
             "AWS::S3::Bucket": f"arn:aws:s3:::{named}",
+            "AWS::IAM::Role": f"arn:aws:iam::{ACCOUNT}:role/{named}",
+            "AWS::Scheduler::ScheduleGroup": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/{named}",
             "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{named}",
             "AWS::Events::EventBus": f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{named}",
         }[kind]
@@ -179,17 +198,20 @@ class Deployment:
                 return
         self.denied.append(f"{self.running}: {action} on {resource}")
 
-    def _resource_of(self, service: str, sent: Any) -> str:
+    def _resource_of(self, service: str, sent: Any) -> str:  # noqa: PLR0911 - one for each service
         if service == "s3":
             bucket, _, key = unquote(urlsplit(sent.url).path).strip("/").partition("/")
             if not urlsplit(sent.url).hostname.startswith("s3."):
                 bucket, key = urlsplit(sent.url).hostname.partition(".")[0], f"{bucket}/{key}".strip("/")
             return f"arn:aws:s3:::{bucket}/{key}".rstrip("/")
+        if service == "scheduler":
+            group = parse_qsl(urlsplit(sent.url).query) or [("groupName", json.loads(sent.body)["GroupName"])]
+            return f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/{group[0][1]}/{urlsplit(sent.url).path[11:]}"
         text = sent.body.decode() if isinstance(sent.body, bytes) else sent.body
         body = json.loads(text) if text.startswith("{") else dict(parse_qsl(text))
         if service == "dynamodb":
             # DynamoDB takes keys of up to 2048 bytes and calls a longer one a mistake; moto takes any.
-            assert all(len(each["S"].encode()) <= _LONGEST_KEY for each in body.get("Key", {}).values())
+            assert all(len(each.get("S", "").encode()) <= _LONGEST_KEY for each in body.get("Key", {}).values())
             table = body.get("TableName") or next(iter(body["RequestItems"]))
             index = f"/index/{body['IndexName']}" if "IndexName" in body else ""
             return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}{index}"

@@ -154,15 +154,19 @@ class Stack(Deployment):
 
     def fresh(self) -> None:
         """Empty the stack and the sandbox, but for the key and the registration."""
-        for logical, keys in {"MessagesTable": "id", "AccountsTable": "id", "ConsentsTable": "state_hash"}.items():
-            table = self.names[logical]
+        for logical, resource in self.template["Resources"].items():
+            if resource["Type"] != "AWS::DynamoDB::Table" or logical in {"KeysTable", "RegistrationsTable"}:
+                continue
+            table, keys = self.names[logical], [key["AttributeName"] for key in resource["Properties"]["KeySchema"]]
             for item in self.clients.dynamodb.scan(TableName=table)["Items"]:
-                self.clients.dynamodb.delete_item(TableName=table, Key={keys: item[keys]})
+                self.clients.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
         for logical in ("MessageQueue", "DeadLetterQueue", "RotationQueue"):
             self.clients.sqs.delete_queue(QueueUrl=self.names[logical])
             self._make_aws_sqs_queue(logical, self.template["Resources"][logical]["Properties"])
         for stored in self.clients.s3.list_objects_v2(Bucket=self.names["ContentBucket"]).get("Contents", []):
             self.clients.s3.delete_object(Bucket=self.names["ContentBucket"], Key=stored["Key"])
+        for name in self.schedules():
+            self.clients.scheduler.delete_schedule(Name=name, GroupName=self.names["ScheduleGroup"])
         self.told_before |= {each["id"] for each in self.audit()}
         self.world.control.clear()
         self.world.control.register_client(
@@ -229,6 +233,11 @@ class Stack(Deployment):
         for each in taken:
             self.clients.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=each["ReceiptHandle"])
         return list(taken)
+
+    def schedules(self) -> list[str]:
+        """Name the schedules that wait."""
+        found = self.clients.scheduler.list_schedules(GroupName=self.names["ScheduleGroup"])["Schedules"]
+        return sorted(each["Name"] for each in found)
 
     def audit(self) -> list[dict[str, Any]]:
         """Read what this test brought into the audit log."""

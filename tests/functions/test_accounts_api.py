@@ -127,7 +127,8 @@ def test_an_account_is_shown_changed_and_listed(stack: Stack) -> None:
 def test_providers_are_listed_without_their_secrets(stack: Stack) -> None:
     answer = stack.accounts("providers-get")
     assert answer.status == 200
-    (provider,) = answer.json["data"]
+    provider, built_in = answer.json["data"]
+    assert built_in["name"] == "sandbox"
     assert (provider["name"], provider["kind"], provider["transport"]) == (REGISTRATION, "google", "gmail")
     assert "secret" not in answer.text
 

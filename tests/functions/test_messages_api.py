@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import email
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mailbearer.account import AccountState
+from mailbearer.ids import rfc3339
 from tests.functions.deployment import KEY_ID
-from tests.functions.stack import event
+from tests.functions.stack import event, request
 
 if TYPE_CHECKING:
     from tests.functions.stack import Answer, Stack
@@ -97,7 +100,9 @@ ROUTES = [
     ("POST", "/v1/messages"),
     ("GET", "/v1/messages"),
     ("POST", "/v1/messages/batch"),
+    ("POST", "/v1/messages/merge"),
     ("GET", "/v1/messages/msg_1"),
+    ("PATCH", "/v1/messages/msg_1"),
     ("POST", "/v1/messages/msg_1/cancel"),
     ("POST", "/v1/messages/msg_1/retry"),
 ]
@@ -133,9 +138,10 @@ def test_another_callers_message_looks_like_none(stack: Stack) -> None:
         problem(stack.messages("messages-get", caller=stranger), 404, "not_found"),
         problem(stack.messages("messages-cancel", caller=stranger), 404, "not_found"),
         problem(stack.messages("messages-retry", caller=stranger), 404, "not_found"),
+        problem(stack.messages("messages-patch", caller=stranger), 404, "not_found"),
     ]
     missing = problem(stack.messages("messages-get", path="/v1/messages/msg_1"), 404, "not_found")
-    assert bodies == [missing] * 3
+    assert bodies == [missing] * 4
 
 
 def test_another_method_is_405_and_another_path_404(stack: Stack) -> None:
@@ -181,6 +187,99 @@ def test_each_message_of_a_batch_has_its_own_result_in_its_place(stack: Stack) -
     again = stack.messages("messages-batch").json["results"]
     assert again[3]["message"]["id"] == results[3]["message"]["id"]
     assert stack.metrics()["accepted"] == 3
+
+
+def test_a_hundred_messages_are_one_batch(stack: Stack) -> None:
+    account = stack.mailbox()
+    body = {"messages": [{"account": account.id, "to": "ben@example.com", "text": str(n)} for n in range(100)]}
+    results = stack.messages("messages-batch", body=body).json["results"]
+    assert [result["status"] for result in results] == [202] * 100
+    assert len({result["message"]["id"] for result in results}) == 100
+    assert stack.metrics()["accepted"] == 100
+
+
+def test_twenty_requests_at_once_with_one_key_are_one_message(stack: Stack) -> None:
+    stack.mailbox()
+    with stack.started("messages_api") as app, ThreadPoolExecutor(20) as callers:
+        sent = request("messages-post")
+        given = list(callers.map(lambda _: app.lambda_handler(sent, None), range(20)))
+    assert {answer["statusCode"] for answer in given} == {202}
+    assert len({json.loads(answer["body"])["id"] for answer in given}) == 1
+    assert sum("idempotent-replayed" not in answer["headers"] for answer in given) == 1
+    items = stack.clients.dynamodb.scan(TableName=stack.names["MessagesTable"])["Items"]
+    assert len(items) == 1
+
+
+def test_a_merge_is_a_message_for_each(stack: Stack) -> None:
+    stack.mailbox()
+    results = stack.messages("messages-merge").json["results"]
+    assert [result["status"] for result in results] == [202, 422, 202]
+    (fault,) = results[1]["problem"]["errors"]
+    assert (fault["pointer"], fault["code"]) == ("/recipients/1/variables/town", "variable_missing")
+    assert results[2]["message"]["metadata"] == {"list": "47"}
+    jobs = [json.loads(queued["Body"])["message"] for queued in stack.on(stack.names["MessageQueue"])]
+    assert sorted(job["subject"] for job in jobs) == ["News for Ben", "News for reader"]
+    again = stack.messages("messages-merge").json["results"]
+    assert [result["status"] for result in again] == [202, 422, 202]
+    assert again[0]["message"] == results[0]["message"]
+    assert stack.metrics()["accepted"] == 2
+    other = json.loads(event("messages-merge")["body"])
+    other["recipients"].pop()
+    problem(stack.messages("messages-merge", body=other), 409, "idempotency_conflict")
+
+
+def test_what_is_wrong_with_what_a_merge_shares_is_one_problem(stack: Stack) -> None:
+    stack.mailbox()
+    body = json.loads(event("messages-merge")["body"])
+    body["message"] |= {"to": "x", "colour": 1}
+    answer = problem(stack.messages("messages-merge", body=body), 422, "invalid_request")
+    assert [fault["pointer"] for fault in answer["errors"]] == ["/message/to", "/message/colour"]
+
+
+def test_a_scheduled_message_is_moved_and_sent(stack: Stack) -> None:
+    stack.connect()
+    stack.deliver()  # what connecting has put there
+    later = json.loads(event("messages-post")["body"]) | {"send_at": rfc3339(time.time() + 86_400)}
+    accepted = stack.messages("messages-post", body=later)
+    assert (accepted.status, accepted.json["status"], accepted.json["send_at"]) == (202, "scheduled", later["send_at"])
+    assert stack.schedules() == [accepted.json["id"]]
+    assert stack.on(stack.names["MessageQueue"]) == []
+    further = {"send_at": rfc3339(time.time() + 90_000)}
+    moved = stack.messages("messages-patch", body=further)
+    assert (moved.status, moved.json["status"], moved.json["send_at"]) == (200, "scheduled", further["send_at"])
+    assert stack.messages("messages-patch").json["status"] == "queued"
+    stack.deliver()
+    assert stack.messages("messages-get").json["status"] == "sent"
+    assert len(stack.world.control.mail()) == 1
+    assert "message.rescheduled scheduled" in stack.actions()
+    problem(stack.messages("messages-patch"), 409, "conflict")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({}, ["/send_at"]),
+        ([], ["/send_at"]),
+        ({"send_at": "tomorrow"}, ["/send_at"]),
+        ({"send_at": "2001-01-01T00:00:00Z"}, ["/send_at"]),
+        ({"send_at": "2999-01-01T00:00:00Z"}, ["/send_at"]),
+        ({"send_at": 5, "text": "other"}, ["/text", "/send_at"]),
+    ],
+)
+def test_a_move_that_cannot_be_is_422(stack: Stack, body: object, pointers: list[str]) -> None:
+    stack.mailbox()
+    stack.messages("messages-post")
+    answer = problem(stack.messages("messages-patch", body=body), 422, "invalid_request")
+    assert [fault["pointer"] for fault in answer["errors"]] == pointers
+
+
+def test_a_canceled_message_leaves_no_schedule_and_no_content(stack: Stack) -> None:
+    stack.mailbox()
+    later = json.loads(event("messages-post")["body"]) | {"send_at": rfc3339(time.time() + 86_400)}
+    stack.messages("messages-post", body=later)
+    assert stack.messages("messages-cancel").json["status"] == "canceled"
+    assert stack.schedules() == []
+    assert stack.clients.s3.list_objects_v2(Bucket=stack.names["ContentBucket"])["KeyCount"] == 0
 
 
 @pytest.mark.parametrize("messages", [None, [], "text", {}, [{}] * 101])

@@ -111,7 +111,7 @@ def test_the_api_answers_at_the_root_of_its_address(state: dict[str, Any]) -> No
     answer = requests.get(
         f"{state['api_url']}/v1/providers", headers={"Authorization": f"Bearer {state['api_key']}"}, timeout=30
     )
-    assert (answer.status_code, answer.json()["data"]) == (200, [])
+    assert (answer.status_code, [each["name"] for each in answer.json()["data"]]) == (200, ["sandbox"])
 
 
 def test_a_wrong_key_gets_a_problem_document(state: dict[str, Any]) -> None:

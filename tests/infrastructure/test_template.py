@@ -26,8 +26,13 @@ SERVICE_OF = {
     "CONSENTS_TABLE": ("dynamodb", "ConsentsTable"),
     "KEYS_TABLE": ("dynamodb", "KeysTable"),
     "REGISTRATIONS_TABLE": ("dynamodb", "RegistrationsTable"),
+    "SUPPRESSIONS_TABLE": ("dynamodb", "SuppressionsTable"),
+    "LEDGERS_TABLE": ("dynamodb", "LedgersTable"),
+    "TEMPLATES_TABLE": ("dynamodb", "TemplatesTable"),
     "QUEUE_URL": ("sqs", "MessageQueue"),
     "DEAD_LETTER_QUEUE_URL": ("sqs", "DeadLetterQueue"),
+    "SCHEDULE_GROUP": ("scheduler", "ScheduleGroup"),
+    "SCHEDULE_ROLE_ARN": ("iam", "ScheduleRole"),
     "ROTATION_QUEUE_URL": ("sqs", "RotationQueue"),
     "CONTENT_BUCKET": ("s3", "ContentBucket"),
     "AUDIT_LOG_GROUP": ("logs", "AuditLogGroup"),
@@ -83,7 +88,7 @@ def test_a_function_logs_to_its_own_group_and_the_audit_log_only(name: str) -> N
 @every_function
 def test_a_function_is_told_of_just_what_its_role_may_touch(name: str) -> None:
     told = set(function(name)["Environment"]["Variables"]) & SERVICE_OF.keys()
-    services = {"dynamodb", "sqs", "s3", "logs", "events", "secretsmanager"}
+    services = {"dynamodb", "sqs", "s3", "logs", "events", "scheduler", "iam", "secretsmanager"}
     for variable, (service, resource) in SERVICE_OF.items():
         reachable = any(action.startswith(f"{service}:") and resource in text for action, text in allowed(name))
         assert reachable == (variable in told), variable
@@ -126,6 +131,29 @@ def test_what_rotates_registrations_secrets_makes_and_deletes_none_and_sees_no_m
     assert not {action for action, _ in secrets} & {"secretsmanager:CreateSecret", "secretsmanager:DeleteSecret"}
 
 
+def test_a_function_hands_a_role_to_the_scheduler_alone_and_just_the_one_that_brings_bodies_to_the_queue() -> None:
+    handed = [
+        (statement["Resource"], statement["Condition"])
+        for name in FUNCTION_NAMES.values()
+        for statement in statements(name)
+        if "iam:PassRole" in statement["Action"]
+    ]
+    to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+    assert handed == [({"Fn::GetAtt": ["ScheduleRole", "Arn"]}, to_scheduler)] * 2
+
+
+def test_the_schedules_role_is_for_schedules_of_this_stacks_group_and_sends_to_its_queues_only() -> None:
+    role = RESOURCES["ScheduleRole"]["Properties"]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"]["StringEquals"].keys() == {"aws:SourceAccount", "aws:SourceArn"}
+    assert "schedule-group/${ScheduleGroup}" in json.dumps(trust["Condition"])
+    enqueue, _ = role["Policies"][0]["PolicyDocument"]["Statement"]
+    assert enqueue["Action"] == ["sqs:SendMessage"]
+    queues = [{"Fn::GetAtt": ["MessageQueue", "Arn"]}, {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}]
+    assert enqueue["Resource"] == queues
+
+
 def test_only_this_accounts_secrets_manager_may_rotate() -> None:
     permission = RESOURCES["CredentialRotatorPermission"]["Properties"]
     assert permission["Principal"] == "secretsmanager.amazonaws.com"
@@ -137,11 +165,12 @@ def test_the_authorizer_reads_keys_and_nothing_else() -> None:
     assert beyond_logs == {("dynamodb:GetItem", '{"Fn::GetAtt": ["KeysTable", "Arn"]}')}
 
 
-def test_every_route_wants_a_key_but_the_health_check_and_the_consent_pages() -> None:
+def test_every_route_wants_a_key_but_the_health_check_the_description_and_the_consent_pages() -> None:
     public = {
         route["RouteKey"] for route in of_type("AWS::ApiGatewayV2::Route").values() if "AuthorizerId" not in route
     }
-    assert public == {"GET /health", "GET /connect/{ticket}", "GET /oauth/callback"}
+    described = {"GET /openapi.json", "GET /docs"}
+    assert public == {"GET /health", *described, "GET /connect/{ticket}", "GET /oauth/callback"}
     guarded = [route for route in of_type("AWS::ApiGatewayV2::Route").values() if route["RouteKey"] not in public]
     assert all(
         (route["AuthorizationType"], route["AuthorizerId"]) == ("CUSTOM", {"Ref": "ApiKeyAuthorizer"})

@@ -18,6 +18,7 @@ from mailbearer.connecting.device import DeviceFlow
 from mailbearer.connecting.granting import Granting
 from mailbearer.connecting.identity import Identity
 from mailbearer.connecting.importing import Import
+from mailbearer.connecting.invitations import Invitations
 from mailbearer.connecting.tickets import Tickets
 from mailbearer.connecting.unattended import UnattendedFlow
 from mailbearer.credential import Credential
@@ -185,6 +186,7 @@ class Grants:
         self.transport = ScriptedTransport()
         self.rotation_queue = FakeRotationQueue(self.clock)
         self.watched: list[float] = []
+        self.drained: list[str] = []
         self.provider = ProviderFake(self.clock, rotating=rotating, life=life)
         self.definitions: Definitions = definition_of
         self._server = server
@@ -306,6 +308,14 @@ class Grants:
             trail=self.trail,
             clock=self.clock,
             random_bytes=self.random_bytes,
+            drain=lambda account: self.drained.append(account.id),
+            invite=self.invitations().send,
+        )
+
+    def invitations(self) -> Invitations:
+        """Give the telling of owners."""
+        return Invitations(
+            tickets=self.tickets(), consents=self.consents, events=self.events, trail=self.trail, clock=self.clock
         )
 
     def prober(self) -> Prober:

@@ -6,20 +6,35 @@ import heapq
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.caller import Caller
+from mailbearer.circuit import Circuit
 from mailbearer.client import Client
 from mailbearer.credential import Credential
-from mailbearer.delivery import Delivered, Delivery, Verb
-from mailbearer.envelope import Drain, Dropped, Job, read_body
-from mailbearer.errors import InvalidInput, MailbearerError, MalformedBody
+from mailbearer.delivery.comeback import Comeback
+from mailbearer.delivery.concluding import Concluding
+from mailbearer.delivery.delivered import Delivered, Verb
+from mailbearer.delivery.delivering import Delivery
+from mailbearer.delivery.draining import Draining
+from mailbearer.delivery.looking import Looking
+from mailbearer.delivery.preparing import Preparation
+from mailbearer.delivery.recording import Recorder
+from mailbearer.delivery.scales import Scales
+from mailbearer.delivery.settling import Settling
+from mailbearer.envelope import Drain, Job, read_body
+from mailbearer.errors import MailbearerError
+from mailbearer.ledger_book import LedgerBook
 from mailbearer.mailbox_slots import MailboxSlots
 from mailbearer.message import Address, Message, MessageRecord, Outcome, Remedy, Verdict
 from mailbearer.mime import read_raw
 from mailbearer.providers import definition_of
+from mailbearer.quota import Quota
 from mailbearer.refreshing.lease import Lease
 from mailbearer.refreshing.lifecycle import Lifecycle
 from mailbearer.resubmission import Resubmission
 from mailbearer.standing import Standing
 from mailbearer.submission import Submission
+from mailbearer.submission.door import Door
+from mailbearer.submission.reading import Reader
+from mailbearer.submission.recording import Intake
 from mailbearer.token import TokenSet, TokenState
 from mailbearer.trail import BufferedTrail
 from tests.contract.nouns import account, registration
@@ -33,15 +48,21 @@ from tests.fakes import (
     FakeContentStore,
     FakeCredentialVault,
     FakeEventBus,
+    FakeLedgerStore,
     FakeMessageQueue,
     FakeMessageStore,
+    FakePointedContent,
     FakeRegistrationStore,
+    FakeSchedules,
     FakeTokenVault,
     ScriptedAuthorizationServer,
     ScriptedTransport,
 )
+from tests.unit.suppliers import SimpleTemplates, SimpleUploads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailbearer.account import Account
     from mailbearer.ports.provider import TokenAnswer
     from tests.fakes.faults import Faults
@@ -75,7 +96,14 @@ class Sending:
         self.vault = FakeTokenVault()
         self.credentials = FakeCredentialVault()
         self.queue = FakeMessageQueue()
+        self.schedules = FakeSchedules()
+        self.ledgers = FakeLedgerStore()
+        self.suppressed: frozenset[str] = frozenset()
+        self.attach: Callable[[Message], Message | None] = lambda message: message
         self.content = FakeContentStore()
+        self.templates = SimpleTemplates()
+        self.uploads = SimpleUploads()
+        self.pointed = FakePointedContent()
         self.events = FakeEventBus()
         self.log = FakeAuditLog()
         self.spool = FakeAuditSpool()
@@ -126,39 +154,100 @@ class Sending:
             random_bytes=self.random_bytes,
             sleep=self.clock.advance,
         )
-        self.submission = Submission(
+        self.comeback = Comeback(
+            queue=self.queue, schedules=self.schedules, content=self.content, trail=self.trail, clock=self.clock
+        )
+        self.reader = Reader(
+            accounts=self.accounts, raw=read_raw, templates=lambda: self.templates, uploads=lambda: self.uploads
+        )
+        self.intake = Intake(
             messages=self.messages,
-            accounts=self.accounts,
-            queue=self.queue,
-            content=self.content,
-            compose=FakeComposer(),
-            read_raw=read_raw,
+            comeback=self.comeback,
+            uploads=lambda: self.uploads,
             trail=self.trail,
             clock=self.clock,
             random_bytes=self.random_bytes,
         )
+        self.submission = Submission(reader=self.reader, intake=self.intake, queue=self.queue, compose=FakeComposer())
+        self.door = Door(submission=self.submission, pointed=lambda: self.pointed)
         self.resubmission = Resubmission(
             messages=self.messages,
             accounts=self.accounts,
             queue=self.queue,
             content=self.content,
+            schedules=self.schedules,
+            comeback=self.comeback,
             trail=self.trail,
             clock=self.clock,
+        )
+        self.join_delivery()
+
+    def join_delivery(self) -> None:
+        """Join what takes messages from the queue to the provider."""
+        comeback = self.comeback
+        recorder = Recorder(
+            messages=self.messages, comeback=comeback, events=self.events, trail=self.trail, clock=self.clock
+        )
+        book = LedgerBook(ledgers=self.ledgers, trail=self.trail, clock=self.clock, random_bytes=self.random_bytes)
+        quota = Quota(
+            book=book,
+            slots=MailboxSlots(book=book, clock=self.clock, worker="worker-1"),
+            clock=self.clock,
+            workers=10,
+        )
+        circuit = Circuit(accounts=self.accounts, trail=self.trail, clock=self.clock, random_bytes=self.random_bytes)
+        preparation = Preparation(
+            accounts=self.accounts,
+            registrations=self.registrations,
+            definitions=definition_of,
+            lifecycle=self.lifecycle,
+            transport=lambda _: self.transport,
+            compose=FakeComposer(),
+            suppressed=lambda _, addresses: self.suppressed & frozenset(addresses),
+            attach=self.attach,
+            quota=quota,
+            circuit=circuit,
+            clock=self.clock,
+        )
+        looking = Looking(
+            preparation=preparation, recorder=recorder, comeback=comeback, trail=self.trail, clock=self.clock
         )
         self.delivery = Delivery(
             messages=self.messages,
             accounts=self.accounts,
-            registrations=self.registrations,
-            lifecycle=self.lifecycle,
-            transport=lambda _: self.transport,
-            compose=FakeComposer(),
-            content=self.content,
+            settling=Settling(
+                accounts=self.accounts,
+                recorder=recorder,
+                comeback=comeback,
+                looking=looking,
+                trail=self.trail,
+                clock=self.clock,
+            ),
+            preparation=preparation,
+            concluding=Concluding(
+                recorder=recorder,
+                looking=looking,
+                lifecycle=self.lifecycle,
+                circuit=circuit,
+                standing=Standing(accounts=self.accounts, events=self.events, trail=self.trail),
+                clock=self.clock,
+                random_bytes=self.random_bytes,
+            ),
+            recorder=recorder,
+            comeback=comeback,
+            looking=looking,
+            quota=quota,
+            scales=Scales(),
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+        )
+        self.draining = Draining(
+            messages=self.messages,
+            accounts=self.accounts,
+            delivery=self.delivery,
             queue=self.queue,
             trail=self.trail,
             clock=self.clock,
-            random_bytes=self.random_bytes,
-            slots=MailboxSlots(),
-            standing=Standing(accounts=self.accounts, events=self.events, trail=self.trail),
         )
 
     def share_faults(self, faults: Faults) -> None:
@@ -170,6 +259,9 @@ class Sending:
             self.vault,
             self.credentials,
             self.queue,
+            self.schedules,
+            self.pointed,
+            self.ledgers,
             self.content,
             self.events,
             self.log,
@@ -212,16 +304,23 @@ class Sending:
         """Let somebody put a body straight on the queue."""
         self._arrive(body, 0)
 
-    def work(self, *, visibility: float = 400, most: int = 60) -> list[Delivered]:
+    def work(self, *, visibility: float = 400, most: int = 60, horizon: float = 2 * 86_400) -> list[Delivered]:
         """Take copies as they come due until none is left.
 
-        One whose worker failed or died comes back after `visibility` seconds, to a new worker.
+        One whose worker failed or died comes back after `visibility` seconds, to a new worker. What is scheduled
+        farther off than `horizon` seconds stays there.
         """
         done: list[Delivered] = []
         for _ in range(most):
             for queued in self.queue.queued:
                 self._arrive(queued.body, queued.delay)
             self.queue.queued.clear()
+            for name, scheduled in sorted(self.schedules.waiting.items()):
+                soon = scheduled.at - self.clock() <= horizon
+                if soon and (not self.arrivals or scheduled.at <= self.arrivals[0][0]):
+                    # The schedule has done its work and is gone once the body is on the queue.
+                    del self.schedules.waiting[name]
+                    self._arrive(scheduled.body, scheduled.at - self.clock())
             if not self.arrivals:
                 return done
             due, number, body, sqs_id = heapq.heappop(self.arrivals)
@@ -237,17 +336,12 @@ class Sending:
 
     def take_in(self, body: str, sqs_id: str) -> Delivered:
         """Do what the worker does with one SQS message."""
-        key = f"sqs:{sqs_id}"
-        try:
-            job: Job | Drain | Dropped | None = read_body(body, sqs_id)
-            if isinstance(job, Dropped):
-                key = job.key
-                job = self.submission.adopt(job)
-        except (MalformedBody, InvalidInput) as error:
-            self.submission.refuse(body, error, key=key)
-            return Delivered(Verb.FAILED, error.code)
-        assert not isinstance(job, Drain)
-        return self.deliver(job) if job else Delivered(Verb.FAILED, "account_unusable")
+        taken = self.door.take(body, sqs_id)
+        if isinstance(taken, MessageRecord):
+            return Delivered(Verb.FAILED if taken.problem_code else Verb.PUT_BACK, taken.problem_code or taken.status)
+        if isinstance(taken, Drain):
+            return self.draining.drain(taken, deadline=self.clock() + 120)
+        return self.deliver(taken)
 
     def _arrive(self, body: str, delay: float) -> None:
         self._arrived += 1

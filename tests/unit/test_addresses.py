@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailbearer.addresses import MAX_ADDRESSES, escape_pointer, read_address, read_addresses, unsafe_in_header
-from mailbearer.message import Address
+from mailbearer.addresses import (
+    MAX_ADDRESSES,
+    escape_pointer,
+    needs_smtputf8,
+    read_address,
+    read_addresses,
+    unsafe_in_header,
+)
+from mailbearer.message import Address, Message
 
 if TYPE_CHECKING:
     from mailbearer.errors import Fault
@@ -103,6 +111,66 @@ def test_no_line_break_and_no_control_character_gets_into_an_address(form: str |
         faults: list[Fault] = []
         assert read_address(value, "/to", faults) is None, value
         assert [fault.code for fault in faults] == ["unsafe_character"], value
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("bøb@example.net", "bøb@example.net"),
+        ("用户@例子.example", "用户@xn--fsqu00a.example"),
+        ("иван.петров+x@bücher.example", "иван.петров+x@xn--bcher-kva.example"),
+        ("محمد@example.net", "محمد@example.net"),
+        ("bo\u0308b@example.net", "böb@example.net"),
+        ("\N{KELVIN SIGN}@example.net", "K@example.net"),
+        ("ä" * 32 + "@example.net", "ä" * 32 + "@example.net"),
+        ("bounce@sandbox", "bounce@sandbox"),
+    ],
+)
+def test_a_recipient_may_have_an_address_in_utf8(written: str, read: str) -> None:
+    faults: list[Fault] = []
+    assert read_addresses([written, f"Name <{written}>"], "/to", faults) == (Address(read), Address(read, "Name"))
+    assert faults == []
+
+
+@pytest.mark.parametrize(
+    "local",
+    [
+        "ä..b",
+        ".ä",
+        "ä.",
+        "ä b",
+        "ä\u00a0b",
+        "ä\u3000b",
+        "ä\u200bb",
+        "ä\ufeffb",
+        "ä\u200fb",
+        "ä\ue000",
+        "ä\N{GREEK QUESTION MARK}b",
+        "ä,b",
+        '"ä b"',
+        "ä(b)",
+        "ä" * 33,
+        "日" * 22,
+    ],
+)
+def test_what_cannot_be_seen_or_would_be_read_as_something_else_stands_in_no_address(local: str) -> None:
+    faults: list[Fault] = []
+    assert read_addresses([f"{local}@example.net"], "/to", faults) == ()
+    assert [(fault.pointer, fault.code) for fault in faults] == [("/to/0", "invalid_address")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "needs"),
+    [
+        ({}, False),
+        ({"sender": Address("ada@example.com", "Ädä"), "subject": "ä"}, False),
+        ({"to": (Address("a@xn--fsqu00a.example"),)}, False),
+        *(({field: (Address("a@b"), Address("ä@b"))}, True) for field in ("to", "cc", "bcc", "reply_to")),
+        ({"sender": Address("ä@b")}, True),
+    ],
+)
+def test_only_an_address_in_utf8_needs_smtputf8(changes: dict[str, Any], needs: bool) -> None:
+    assert needs_smtputf8(replace(Message(account="acc_1", sender=Address("a@b")), **changes)) is needs
 
 
 def test_every_line_break_that_python_knows_is_unsafe_in_a_header() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailbearer.account import Account, AccountState
-from mailbearer.delivery import Verb
+from mailbearer.delivery.delivered import Verb
 from mailbearer.errors import AccountRevoked, IdempotencyConflict
 from mailbearer.message import Status
 from mailbearer.registration_cache import LIFE, RegistrationCache

@@ -180,7 +180,12 @@ def test_scopes_ages_deadlines_probe_and_quota_are_shown() -> None:
         "valid_at": "2025-06-15T15:06:40.123Z",
         "next_at": "2025-06-15T15:21:40.123Z",
     }
-    assert found["quota"] == {"limits": {"per_day": 500, "per_minute": 20}, "used": None}
+    assert found["quota"] == {
+        "limits": {"per_day": 500, "per_minute": 20},
+        "used": {"messages_last_minute": None, "messages_last_day": None, "recipients_last_day": None},
+        "next_at": None,
+    }
+    assert found["circuit"] == {"open_until": None, "failures": 0}
 
 
 def test_a_mailbox_that_was_never_probed_or_refreshed_shows_nulls() -> None:

@@ -74,7 +74,7 @@ def answer(given: Any, routes: tuple[Route, ...] = ROUTES) -> tuple[int, Any, di
         raise AssertionError(msg)
 
     response = respond(given, routes, unexpected=unexpected)
-    assert response.keys() == {"statusCode", "headers", "body"}
+    assert response.keys() == {"statusCode", "headers", "body", "isBase64Encoded"}
     json.dumps(response, ensure_ascii=False).encode()  # as the Lambda runtime does
     body = json.loads(response["body"]) if response["body"] else None
     return response["statusCode"], body, response["headers"]
@@ -277,6 +277,7 @@ def test_an_answer_without_a_body_has_none() -> None:
         "statusCode": 204,
         "headers": {"cache-control": "no-store", "x-content-type-options": "nosniff"},
         "body": "",
+        "isBase64Encoded": False,
     }
 
 
@@ -284,3 +285,9 @@ def test_a_page_is_written_as_it_is_with_its_own_headers() -> None:
     page = Response(200, "<p>ü</p>", {"content-type": "text/html", "cache-control": "private"}).as_event()
     assert page["body"] == "<p>ü</p>"
     assert (page["headers"]["content-type"], page["headers"]["cache-control"]) == ("text/html", "private")
+
+
+def test_bytes_are_written_in_base64() -> None:
+    answer = Response(200, b"\x1f\x8b\x00").as_event()
+    assert (answer["body"], answer["isBase64Encoded"]) == ("H4sA", True)
+    assert "content-type" not in answer["headers"]

@@ -87,6 +87,8 @@ def test_parts_are_nested_as_far_as_they_are_needed() -> None:
 
     assert structure() == "plain"
     assert structure(text=None, html="<p>") == "html"
+    assert structure(text=None, html="<p>words") == "alternative(plain html)"
+    assert structure(text=None, html="words", attachments=(image,)) == "alternative(plain related(html png))"
     assert structure(html="<p>") == "alternative(plain html)"
     assert structure(attachments=(pdf,)) == "mixed(plain pdf)"
     assert structure(html="<p>", attachments=(pdf,)) == "mixed(alternative(plain html) pdf)"
@@ -102,6 +104,44 @@ def test_an_inline_image_can_be_named_by_its_html() -> None:
     image = attachment(b"\x89PNG", "logo.png", content_id="logo@1")
     part = list(parsed(replace(MESSAGE, html='<img src="cid:logo@1">', attachments=(image,))).walk())[-1]
     assert (part["content-id"], part.get_content_disposition()) == ("<logo@1>", "inline")
+
+
+def test_an_address_in_utf8_is_all_that_is_not_ascii() -> None:
+    message = replace(
+        MESSAGE,
+        to=(Address("用户@xn--fsqu00a.example", "用户"), Address("bob@example.net", "Bøb")),
+        cc=(Address("élise@example.net"),),
+        bcc=(Address("иван@example.net"),),
+        subject="Grüße",
+        text="Hällo\n",
+    )
+    data = compose(message, bcc_header=False)
+    beyond = [word.decode() for word in data.split() if not word.isascii()]
+    assert beyond == ["<用户@xn--fsqu00a.example>,", "élise@example.net"]
+    assert "иван@example.net" in compose(message, bcc_header=True).decode()
+    read = email.message_from_string(data.decode(), policy=default)
+    assert read["subject"] == "Grüße"
+    assert [address.addr_spec for address in read["cc"].addresses] == ["élise@example.net"]
+
+
+def test_a_blind_address_in_utf8_leaves_the_header_in_ascii() -> None:
+    assert written(replace(MESSAGE, bcc=(Address("иван@example.net"),)))
+
+
+def test_html_alone_gets_a_text_beside_it_that_says_the_same() -> None:
+    read = parsed(
+        replace(MESSAGE, text=None, html="<p>Hello <b>Bob</b>,</p><p>see <a href='https://x.example/1'>this</a>")
+    )
+    assert read.get_content_type() == "multipart/alternative"
+    plain, html = read.iter_parts()
+    assert (plain.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
+    assert plain.get_payload(decode=True) == b"Hello Bob,\r\n\r\nsee this (https://x.example/1)\r\n"
+
+
+def test_a_text_that_was_given_is_never_replaced() -> None:
+    for text in ("mine", ""):
+        plain, _ = parsed(replace(MESSAGE, text=text, html="<p>other</p>")).iter_parts()
+        assert plain.get_payload(decode=True) == text.encode()
 
 
 def test_threading_and_unsubscribing_have_their_fields() -> None:
@@ -220,6 +260,7 @@ FILENAMES = [
     "ä" * 200 + ".pdf",
     "👩‍👩‍👧‍👦" * 20 + ".png",
     "tab\there.txt",
+    "a.txt; filename=evil.exe",
 ]
 
 
@@ -292,7 +333,11 @@ def test_a_boundary_never_occurs_in_what_it_separates() -> None:
         {"subject": "a\u2028b"},
         {"sender": Address("a@b\r\nBcc: x@y")},
         {"sender": Address("a@b", "x\r\nBcc: y@z")},
-        {"sender": Address("ä@example.com")},
+        {"sender": Address("ä\u2028@example.com")},
+        {"sender": Address("ä\x85@example.com")},
+        {"sender": Address("ä\r\nBcc: x@example.com")},
+        {"to": (Address("ä b@example.com"),)},
+        {"to": (Address("ä,b@example.com"),)},
         {"sender": Address("a@b>, <c@d")},
         {"to": (Address("no-at-sign"),)},
         {"to": (Address("a@münchen.example"),)},

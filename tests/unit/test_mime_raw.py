@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import base64
 import email
+import time
+from dataclasses import replace
 from email.policy import default
 
 import pytest
@@ -91,6 +93,28 @@ def test_a_raw_message_says_who_it_is_from_and_for() -> None:
     assert (headers.cc, headers.message_id, headers.faults) == ((), "<1@x>", ())
 
 
+def test_addresses_in_utf8_are_read_as_they_are_used() -> None:
+    raw = "From: Ädä <ada@example.com>\r\nTo: Grüße <b\u0308ob@münchen.example>, 用户@x\r\n\r\n"
+    headers = read_raw(raw.encode())
+    assert headers.sender == (Address("ada@example.com", "Ädä"),)
+    assert headers.to == (Address("b\u0308ob@xn--mnchen-3ya.example", "Grüße"), Address("用户@x"))
+    assert headers.faults == ()
+    # The message itself stays as it came.
+    assert raw.encode() in compose(message(raw.encode()), bcc_header=False)
+
+
+def test_a_blind_recipient_in_utf8_can_be_named_in_a_raw_message() -> None:
+    sent = compose(replace(message(RAW), bcc=(Address("用户@x"),)), bcc_header=True)
+    assert "Bcc: 用户@x\r\n" in sent.decode()
+
+
+def test_a_large_raw_message_is_read_at_once() -> None:
+    raw = b"From: a@b\r\nTo: c@d\r\n\r\n" + (b"x" * 998 + b"\n") * 20_000
+    began = time.perf_counter()
+    assert read_raw(raw).faults == ()
+    assert time.perf_counter() - began < 2
+
+
 @pytest.mark.parametrize(
     ("raw", "code"),
     [
@@ -109,9 +133,14 @@ def test_a_raw_message_says_who_it_is_from_and_for() -> None:
         (b"From: a@b\r\nResent-To: c@d\r\n\r\n", "raw_resent"),
         (b"From: a@b\r\nTo: nobody\r\n\r\n", "raw_address_invalid"),
         (b"From: a@b\r\nTo: <a@b\r\n\r\n", "raw_address_invalid"),
-        ("From: a@b\r\nTo: ä@b\r\n\r\n".encode(), "raw_address_invalid"),
-        ("From: a@b\r\nTo: a@münchen.example\r\n\r\n".encode(), "raw_address_invalid"),
-        ("From: ä <a@b>\r\nTo: a@b\r\n\r\n".encode("latin-1"), "raw_address_invalid"),
+        ("From: a@b\r\nTo: ä\u200b@b\r\n\r\n".encode(), "raw_address_invalid"),
+        ("From: a@b\r\nTo: a@münchen..example\r\n\r\n".encode(), "raw_address_invalid"),
+        ("From: ä <a@b>\r\nTo: a@b\r\n\r\n".encode("latin-1"), "raw_malformed"),
+        ("From: a@b\r\nTo: a@b\r\nSubject: ä\r\n\r\n".encode("latin-1"), "raw_malformed"),
+        (b"From: a@b\r\nTo: a@b\r\n\r\n\0", "raw_malformed"),
+        (b"From: a@b\r\nTo: a@b\r\n\r\n" + b"x" * 999, "raw_malformed"),
+        (b"From: a@b\r\nTo: a@b\r\nX: " + b"x" * 996 + b"\r\n\r\n", "raw_malformed"),
+        (b"From: a@b\r\nTo: a@b\r\n" + b"X: y\r\n" * 30_000 + b"\r\n", "raw_malformed"),
     ],
 )
 def test_what_two_parsers_could_read_in_two_ways_is_a_fault(raw: bytes, code: str) -> None:

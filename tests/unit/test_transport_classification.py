@@ -26,6 +26,7 @@ from mailbearer.errors import (
     Unavailable,
 )
 from mailbearer.message import Outcome, Outgoing, Remedy, Verdict
+from mailbearer.mime import compose
 from mailbearer.registration import Endpoints, Flow, Registration
 from mailbearer.transports import outcomes
 from mailbearer.transports.gmail import GmailTransport
@@ -249,6 +250,23 @@ def test_every_status_has_a_row_and_is_explained_alike(surface: str, status: int
         assert outcome.verdict is not Verdict.ACCEPTED
 
 
+CERTAIN = {307, 308, *range(400, 429), 429, 431, 451}
+
+
+@pytest.mark.parametrize("surface", ["gmail", "graph"])
+def test_every_status_means_accepted_certainly_not_or_unknown(surface: str) -> None:
+    accepted = {"gmail": 200, "graph": 202}[surface]
+    for status in range(200, 600):
+        outcome = sent(surface, status, {"retry-after": "5"}, '{"id": "18c0"}')
+        if status == accepted:
+            expected = Verdict.ACCEPTED
+        else:
+            expected = Verdict.NOT_ACCEPTED if status in CERTAIN else Verdict.UNKNOWN
+        assert outcome.verdict is expected, status
+        waits = outcome.remedy in {Remedy.RETRY, Remedy.HOLD}
+        assert outcome.retry_after == (5 if waits else None), status
+
+
 @pytest.mark.parametrize(
     ("status", "remedy"),
     [(400, Remedy.NONE), (401, Remedy.REFRESH), (403, Remedy.HOLD), (404, Remedy.HOLD), (422, Remedy.NONE)],
@@ -277,7 +295,7 @@ def test_every_code_that_a_transport_names_itself_is_a_row_and_every_row_of_thei
 def test_every_code_that_can_stand_on_a_message_or_a_probe_is_a_row() -> None:
     # What keeps a message out before it has a record is a fault of the request, with words of its own.
     requests = {InvalidInput.code}
-    delivery = {code for code, files in codes().items() if any(name.endswith("/delivery.py") for name in files)}
+    delivery = {code for code, files in codes().items() if any("/delivery/" in name for name in files)}
     looking = {
         TokenError.code,
         ClientRefused.code,
@@ -312,9 +330,9 @@ from mailbearer.transports.gmail import GmailTransport
 from mailbearer.transports.graph import GraphTransport
 
 registration = SimpleNamespace(api_base_url="", ca_pem="", flow="authorization_code")
-for transport, status, body in (GmailTransport, 200, b'{"id": "1"}'), (GraphTransport, 202, b""):
+for transport, more, status, body in (GmailTransport, (), 200, b'{"id": "1"}'), (GraphTransport, (None,), 202, b""):
     egress = SimpleNamespace(exchange=lambda *_, **__: (status, {}, body, True))
-    outcome = transport(egress, lambda: 0.0).send(
+    outcome = transport(egress, lambda: 0.0, *more).send(
         Outgoing(mail_from="a@b.example", rcpt_to=("c@d.example",), mime=b"x"),
         account=None, registration=registration, access_token="token",
     )
@@ -324,10 +342,14 @@ sys.exit(any(name.startswith("mailbearer.diagnosis") for name in sys.modules))
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
 
 
+def no_time() -> float:
+    return 0.0
+
+
 def sent(surface: str, status: int, headers: Mapping[str, str], body: str) -> Outcome:
     """Send a message through a mail API that answers so."""
     egress = CannedAnswer(status, headers, body.encode())
-    transport = (GmailTransport if surface == "gmail" else GraphTransport)(egress, lambda: 0.0)
+    transport = GmailTransport(egress, no_time) if surface == "gmail" else GraphTransport(egress, no_time, compose)
     return transport.send(OUTGOING, account=ACCOUNT, registration=REGISTRATION, access_token="token")
 
 

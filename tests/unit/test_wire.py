@@ -59,6 +59,49 @@ def test_the_smallest_message_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2030-01-01T00:00:00Z", 1_893_456_000),
+        ("2030-01-01t01:30:00.25+01:30", 1_893_456_000.25),
+        ("2029-12-31T23:59:59.999-00:00", 1_893_455_999.999),
+        ("1970-01-01T00:00:00Z", 1),
+    ],
+)
+def test_a_time_is_read_with_its_zone(text: str, moment: float) -> None:
+    message, faults = read(MINIMAL | {"send_at": text})
+    assert faults == []
+    assert message.send_at == moment
+
+
+def test_a_template_stands_in_the_place_of_subject_text_and_html() -> None:
+    body = {"account": "acc_1", "to": "bob@example.net", "template": {"name": "welcome"}}
+    assert found(body) == []
+    assert found(body | {"subject": "Hi", "html": "<p>"}) == [
+        ("/subject", "excluded_by_template"),
+        ("/html", "excluded_by_template"),
+    ]
+    assert found({"account": "acc_1", "raw": PDF, "template": {"name": "welcome"}}) == [
+        ("/template", "excluded_by_raw")
+    ]
+
+
+def test_an_upload_needs_no_name_and_no_type() -> None:
+    body = MINIMAL | {"attachments": [{"upload_id": "upl_1"}, {"upload_id": "upl_2", "filename": "b"}]}
+    message, faults = read(body)
+    assert faults == []
+    assert message.attachments == (
+        Attachment(filename="", size=0, upload_id="upl_1"),
+        Attachment(filename="b", size=0, upload_id="upl_2"),
+    )
+
+
+def test_an_attachment_that_cannot_be_read_keeps_its_place() -> None:
+    message, faults = read(MINIMAL | {"attachments": [5, {"upload_id": "upl_1"}]})
+    assert [fault.pointer for fault in faults] == ["/attachments/0"]
+    assert message.attachments[1].upload_id == "upl_1"
+
+
 def test_every_field_is_read() -> None:
     message, faults = read(FULL)
     assert faults == []
@@ -101,12 +144,27 @@ def test_base64_is_kept_in_its_canonical_form() -> None:
 
 # --- faults ---------------------------------------------------------------------------------------------------------
 
+NO_TIMES: list[object] = [
+    "",
+    "tomorrow",
+    "2030-01-01",
+    "2030-01-01T00:00:00",
+    "2030-01-01 00:00:00Z",
+    "2030-02-30T00:00:00Z",
+    "2030-01-01T24:00:01Z",
+    "2030-01-01T00:00Z",
+    "20300101T000000Z",
+    "2030-01-01T00:00:00+0100",
+    "\u0662030-01-01T00:00:00Z",
+    1_893_456_000,
+    [],
+]
 ONE_FAULT: list[tuple[dict[str, Any], str, str]] = [
     ({"colour": "red"}, "/colour", "unknown_field"),
     ({"a/b~c": 1}, "/a~1b~0c", "unknown_field"),
     ({"\ud800": 1}, "/\ud800", "unknown_field"),
-    ({"send_at": "2030-01-01T00:00:00Z"}, "/send_at", "unsupported_field"),
-    ({"template": {"name": "x"}}, "/template", "unsupported_field"),
+    *(({"send_at": wrong}, "/send_at", "invalid_time") for wrong in NO_TIMES),
+    ({"template": {"name": "x"}}, "/text", "excluded_by_template"),
     ({"to": None}, "/to", "recipient_missing"),
     ({"to": []}, "/to", "recipient_missing"),
     ({"to": ["bob@example.net", "x"]}, "/to/1", "invalid_address"),
@@ -128,11 +186,15 @@ ONE_FAULT: list[tuple[dict[str, Any], str, str]] = [
     ({"attachments": [{"filename": "a", "content": ""}] * 101}, "/attachments", "not_a_list"),
     ({"attachments": ["x"]}, "/attachments/0", "not_an_object"),
     ({"attachments": [{"filename": "a", "content": "", "x~": 1}]}, "/attachments/0/x~0", "unknown_field"),
-    ({"attachments": [{"filename": "a", "upload_id": "u"}]}, "/attachments/0/upload_id", "unsupported_field"),
+    ({"attachments": [{"filename": "a", "upload_id": 5}]}, "/attachments/0/upload_id", "not_a_string"),
+    ({"attachments": [{"filename": "a", "upload_id": ""}]}, "/attachments/0/upload_id", "not_a_string"),
+    ({"attachments": [{"upload_id": "u", "content": ""}]}, "/attachments/0/content", "excluded_by_upload"),
+    ({"attachments": [{"upload_id": "u", "filename": ""}]}, "/attachments/0/filename", "filename_missing"),
+    ({"attachments": [{"filename": "a", "content": 5}]}, "/attachments/0/content", "not_a_string"),
     ({"attachments": [{"filename": "", "content": ""}]}, "/attachments/0/filename", "filename_missing"),
     ({"attachments": [{"content": ""}]}, "/attachments/0/filename", "filename_missing"),
     ({"attachments": [{"filename": "x" * 256, "content": ""}]}, "/attachments/0/filename", "filename_missing"),
-    ({"attachments": [{"filename": "a"}]}, "/attachments/0/content", "not_a_string"),
+    ({"attachments": [{"filename": "a"}]}, "/attachments/0/content", "content_missing"),
     ({"attachments": [{"filename": "a", "content": "QQ"}]}, "/attachments/0/content", "invalid_base64"),
     ({"attachments": [{"filename": "a", "content": "Q-_="}]}, "/attachments/0/content", "invalid_base64"),
     ({"attachments": [{"filename": "a", "content": "QQ==QQ=="}]}, "/attachments/0/content", "invalid_base64"),

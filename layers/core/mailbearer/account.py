@@ -9,6 +9,10 @@ from typing import Any, Self
 from mailbearer.token import TokenState
 
 
+DRAIN_PATIENCE = 600.0
+"""Seconds after which the schedule asks again for held mail to be sent, should the first asking have been lost."""
+
+
 class AccountState(StrEnum):
     """Where a mailbox stands; only `active` sends."""
 
@@ -43,7 +47,11 @@ class Account:
     """One mailbox; `provider` names its registration, times are epoch seconds.
 
     `mail_refusal` is the diagnosis' code for why the mail side takes no mail from it, empty while it does.
+    `circuit_until` is the moment until which it is left alone because its mail side failed `circuit_failures` times in a
+    row; both are 0 from the next mail on that goes.
     `grants` are the moments at which consents gave refresh tokens that may still live: some providers cap their number.
+    `drain_from` is since when mail that was held is to be sent, 0 = there is none, or it has been.
+    `notice_at` is when its owner is to be told that the grant died, 0 = he need not be, or has been.
     `pause_kept` says that the operator had paused the mailbox when its grant died, so that it comes back paused.
     `revocation_pending` says that the provider or the vault has still to be told of a revocation. `revision` grows by
     one with every change, so that no writer overwrites what it has not read.
@@ -69,14 +77,25 @@ class Account:
     token: TokenState = field(default_factory=TokenState)
     probe: Probe = field(default_factory=Probe)
     mail_refusal: str = ""
+    circuit_until: float = 0
+    circuit_failures: int = 0
+    drain_from: float = 0
+    notice_at: float = 0
     grants: tuple[float, ...] = ()
 
     @property
     def due_at(self) -> float:
         """Give when the schedule has work with this mailbox (epoch seconds), 0 = never."""
         if self.state in {AccountState.ACTIVE, AccountState.PAUSED}:
-            return min(filter(None, (self.token.due_at, self.probe.due_at)), default=0)
+            return min(filter(None, (self.token.due_at, self.probe.due_at, self.drain_due_at)), default=0)
+        if self.state is AccountState.CONSENT_REQUIRED:
+            return self.notice_at
         return self.token.due_at if self.revocation_pending else 0
+
+    @property
+    def drain_due_at(self) -> float:
+        """Give when to look whether held mail is being sent (epoch seconds), 0 = there is none."""
+        return self.drain_from + DRAIN_PATIENCE if self.drain_from and self.state is AccountState.ACTIVE else 0
 
     def changed(self, **fields: Any) -> Self:
         """Give the account with these fields changed, as the next revision."""

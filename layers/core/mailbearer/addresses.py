@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mailbearer.errors import Fault
-from mailbearer.message import Address
+from mailbearer.message import Address, Message
 
 MAX_ADDRESSES = 500
 """The longest list that is read."""
 
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LOCAL_PART = re.compile(rf"{_ATOM}(\.{_ATOM})*")
+_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
+_LOCAL_PART = re.compile(rf"[{_ATEXT}]+(\.[{_ATEXT}]+)*")
+_UTF8_LOCAL_PART = rf"[\x80-\U0010ffff{_ATEXT}]+(\.[\x80-\U0010ffff{_ATEXT}]+)*"
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _NAME_ADDR = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>\s]+)>")
 
@@ -29,8 +30,17 @@ def unsafe_in_header(text: str) -> bool:
     return _FORBIDDEN.search(text) is not None
 
 
+def needs_smtputf8(message: Message) -> bool:
+    """Tell whether an address of the message can only be written in UTF-8 (RFC 6531, RFC 6532)."""
+    groups = ((message.sender,), message.to, message.cc, message.bcc, message.reply_to)
+    return not all(address.email.isascii() for group in groups for address in group)
+
+
 def read_addresses(value: object, pointer: str, faults: list[Fault]) -> tuple[Address, ...]:
-    """Read one address or a list of them, in any of the forms of api.md, adding to `faults` what cannot be used."""
+    """Read one address or a list of them, in any of the forms of api.md, adding to `faults` what cannot be used.
+
+    These are addresses of others: they may be in UTF-8 (RFC 6531).
+    """
     if value is None:
         return ()
     items: Iterator[tuple[str, object]]
@@ -41,12 +51,15 @@ def read_addresses(value: object, pointer: str, faults: list[Fault]) -> tuple[Ad
         items = ((f"{pointer}/{index}", item) for index, item in enumerate(value))
     else:
         items = iter([(pointer, value)])
-    read = [read_address(item, where, faults) for where, item in items]
+    read = [read_address(item, where, faults, utf8=True) for where, item in items]
     return tuple(address for address in read if address is not None)
 
 
-def read_address(value: object, pointer: str, faults: list[Fault]) -> Address | None:
-    """Read `a@b`, `Name <a@b>` or `{"email", "name"}`; None, with a fault, if it is none of them."""
+def read_address(value: object, pointer: str, faults: list[Fault], *, utf8: bool = False) -> Address | None:
+    """Read `a@b`, `Name <a@b>` or `{"email", "name"}`; None, with a fault, if it is none of them.
+
+    What stands before the @ is ASCII, unless `utf8` lets it be more: a mailbox of ours has to be comparable.
+    """
     if isinstance(value, str):
         match = _NAME_ADDR.fullmatch(value.strip(" "))
         name, email = (_unquote(match["name"].strip(" ")), match["email"]) if match else ("", value.strip(" "))
@@ -74,22 +87,28 @@ def read_address(value: object, pointer: str, faults: list[Fault]) -> Address | 
     if len(name) > 200:
         faults.append(Fault(pointer, "name_too_long", "A display name has at most 200 characters."))
         return None
-    problem, ascii_email = _check(email)
+    problem, checked = check_email(email)
+    if not problem and not utf8 and not checked.isascii():
+        problem = f"{email[:80]!r} has characters beyond ASCII before the @, which a mailbox to send from cannot have."
     if problem:
         faults.append(Fault(pointer, "invalid_address", problem))
         return None
-    return Address(ascii_email, name)
+    return Address(checked, name)
 
 
-def _check(email: str) -> tuple[str, str]:
-    """Give what is wrong (or nothing), and the address with its domain in ASCII (RFC 5890)."""
+def check_email(email: str) -> tuple[str, str]:
+    """Give what is wrong (or nothing), and the address as it is used.
+
+    That is with its domain in ASCII (RFC 5890), and with what stands before the @ in normal form C (RFC 6532 section
+    3.1), so that one mailbox is not two.
+    """
     local, at, domain = email.rpartition("@")
     if not at or not local or not domain:
         return f"{email[:80]!r} is not an address of the form local@domain.", ""
-    if not local.isascii():
-        return "Addresses with non-ASCII characters before the @ (RFC 6531) are not supported.", ""
-    if len(local) > 64 or not _LOCAL_PART.fullmatch(local):
-        return f"{local[:80]!r} cannot stand before the @ (RFC 5321 dot-string, at most 64 octets).", ""
+    local = _local_part(local)
+    if not local:
+        problem = f"{email[:80]!r}: before the @ stands a dot-string of at most 64 octets (RFC 5321, RFC 6531)."
+        return problem, ""
     try:
         # Cut, because the codec's time grows with the square of the length.
         ascii_domain = domain if domain.isascii() else domain[:254].encode("idna").decode()
@@ -99,6 +118,20 @@ def _check(email: str) -> tuple[str, str]:
     if max(len(domain), len(ascii_domain)) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         return f"{domain[:80]!r} is not a domain name.", ""
     return "", f"{local}@{ascii_domain}"
+
+
+def _local_part(local: str) -> str:
+    """Give what stands before the @ as it is used, or nothing if it cannot stand there."""
+    if len(local) > 64:
+        return ""
+    if local.isascii():
+        return local if _LOCAL_PART.fullmatch(local) else ""
+    import unicodedata  # noqa: PLC0415 - few addresses need it
+
+    normal = unicodedata.normalize("NFC", local)
+    visible = all(char.isascii() or unicodedata.category(char)[0] not in "CZ" for char in normal)
+    usable = visible and len(normal.encode()) <= 64 and re.fullmatch(_UTF8_LOCAL_PART, normal)
+    return normal if usable else ""
 
 
 def given(body: Mapping[str, Any], name: str, default: object) -> Any:

@@ -18,8 +18,15 @@ _NAMES = {
     "consents_table": "CONSENTS_TABLE",
     "keys_table": "KEYS_TABLE",
     "registrations_table": "REGISTRATIONS_TABLE",
+    "suppressions_table": "SUPPRESSIONS_TABLE",
+    "ledgers_table": "LEDGERS_TABLE",
+    "templates_table": "TEMPLATES_TABLE",
     "queue_url": "QUEUE_URL",
+    "queue_arn": "QUEUE_ARN",
     "dead_letter_queue_url": "DEAD_LETTER_QUEUE_URL",
+    "dead_letter_queue_arn": "DEAD_LETTER_QUEUE_ARN",
+    "schedule_group": "SCHEDULE_GROUP",
+    "schedule_role_arn": "SCHEDULE_ROLE_ARN",
     "rotation_queue_url": "ROTATION_QUEUE_URL",
     "content_bucket": "CONTENT_BUCKET",
     "secrets_prefix": "SECRETS_PREFIX",
@@ -40,8 +47,15 @@ class Settings:
     consents_table: str = ""
     keys_table: str = ""
     registrations_table: str = ""
+    suppressions_table: str = ""
+    ledgers_table: str = ""
+    templates_table: str = ""
     queue_url: str = ""
+    queue_arn: str = ""
     dead_letter_queue_url: str = ""
+    dead_letter_queue_arn: str = ""
+    schedule_group: str = ""
+    schedule_role_arn: str = ""
     rotation_queue_url: str = ""
     content_bucket: str = ""
     secrets_prefix: str = ""
@@ -49,6 +63,7 @@ class Settings:
     audit_log_group: str = ""
     event_bus: str = ""
     function: str = "mailbearer"
+    workers: int = 10
 
 
 def read_settings(environment: Mapping[str, str], *needed: str) -> Settings:
@@ -58,11 +73,15 @@ def read_settings(environment: Mapping[str, str], *needed: str) -> Settings:
     local = environment.get("MAILBEARER_LOCAL", "false").strip().lower()
     if local not in {"true", "false"}:
         problems.append("MAILBEARER_LOCAL is neither true nor false")
+    workers = environment.get("WORKERS", "10").strip()
+    if not (workers.isascii() and workers.isdigit() and int(workers)):
+        problems.append("WORKERS is no number from 1 on")
     if problems:
         raise ConfigurationInvalid("; ".join(problems) + ".")
     return Settings(
         local=local == "true",
         kms_key_id=environment.get("KMS_KEY_ID", "").strip(),
         function=environment.get("AWS_LAMBDA_FUNCTION_NAME", "mailbearer"),
+        workers=int(workers),
         **{**values, "api_url": values["api_url"].rstrip("/")},
     )

@@ -70,8 +70,9 @@ class Definition:
 
     `scopes` and `api_base_urls` go by transport; `scopes` names the transports that the provider offers, `app_scopes`
     those that an unattended flow asks for. `flows` gives each flow with the reason for it, the usual one first.
-    `limits` are the provider's published ones, for one mailbox. `scope_names` maps a scope that is asked for to other
-    names under which the provider grants it.
+    `limits` are the provider's published ones, for one mailbox; a name may end in a transport, or in `_personal` or
+    `_workspace` where addresses at `personal_domains` have others than a customer's own. `scope_names` maps a scope
+    that is asked for to other names under which the provider grants it.
 
     `endpoints`, `smtp`, `scopes` and `api_base_urls` are those of the cloud that `usual_cloud` names; `clouds` are the
     others. `{tenant}` in a URL stands for the customer's directory; `usual_tenant` is the one where none is named, and
@@ -128,6 +129,7 @@ class Definition:
     probes: tuple[ProbeBy, ...] = (ProbeBy.INTROSPECTION, ProbeBy.USERINFO, ProbeBy.MAIL)
     revocation_note: str = ""
     limits: tuple[tuple[str, int], ...] = ()
+    personal_domains: tuple[str, ...] = ()
     scope_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     admin_steps: Mapping[tuple[Flow, str], tuple[str, ...]] = field(default_factory=dict)
     cautions: Mapping[str, str] = field(default_factory=dict)
@@ -198,6 +200,13 @@ class Definition:
             return ()
         there = self.at(registration.cloud) if registration.cloud in self.clouds else self
         return there.app_scopes.get(registration.transport, ())
+
+    def limit(self, name: str, address: str, transport: str) -> int:
+        """Give a published limit of a mailbox, the most particular that there is, or 0."""
+        published = dict(self.limits)
+        whose = "personal" if address.rpartition("@")[2].lower() in self.personal_domains else "workspace"
+        names = (f"{name}_{transport}", f"{name}_{whose}", name)
+        return next((published[each] for each in names if each in published), 0)
 
     def own_names(self, granted: str) -> frozenset[str]:
         """Give the scopes of a token answer's `scope` under the names by which they were asked for."""

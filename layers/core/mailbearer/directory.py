@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 
-_LIMITS = ("per_minute", "per_day", "concurrency", "recipients_per_message")
+_LIMITS = ("per_minute", "per_day", "recipients_per_day", "recipients_per_message", "concurrency", "hold_for")
 _CREATE = frozenset({"provider", "address", "transport", "display_name", "aliases", "limits"})
 _CHANGE = frozenset({"display_name", "aliases", "limits"})
 _GONE = frozenset({AccountState.REVOKED})
@@ -117,7 +117,7 @@ class Directory:
         if account.state is not AccountState.PAUSED:
             msg = f"Only a paused mailbox can be resumed; this one is {account.state}."
             raise Conflict(msg)
-        active = self._replace(account, state=AccountState.ACTIVE)
+        active = self._replace(account, state=AccountState.ACTIVE, drain_from=self.clock())
         self.trail.note("account.resumed", account.id, "resumed", actor=caller.key_id)
         return active
 

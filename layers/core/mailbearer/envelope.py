@@ -1,4 +1,4 @@
-"""What lies on the queue: our own jobs, and what others drop there in one of three wrappings."""
+"""What lies on the queue: our own jobs, and what others drop there, bare, wrapped, or as a pointer into the bucket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ a put and a get cost less."""
 
 _MARK = "mailbearer_job"
 _DRAIN_MARK = "mailbearer_drain"
+_REDRIVEN_MARK = "mailbearer_redriven"
 _WRAPPINGS = 3  # EventBridge -> SNS -> SQS is the deepest that is of use
+_POINTERS = frozenset(
+    {
+        "software.amazon.payloadoffloading.PayloadS3Pointer",
+        "com.amazon.sqs.javamessaging.MessageS3Pointer",  # what the libraries wrote before 2021
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +38,7 @@ class Job:
     `message` is None if the content lies in the content bucket. `record` is what was recorded when a new message was
     queued: the first copy needs no look at the table to be tried, since the intent is written on condition that
     nothing has changed. `look` asks to look for a message of unknown fate in the mailbox, and not to send it.
+    `turn` (epoch seconds) is when the mailbox's ledger lets it go, 0 if it has not been asked.
     """
 
     id: str
@@ -39,21 +47,25 @@ class Job:
     message: Message | None = field(default=None, repr=False)
     record: MessageRecord | None = None
     look: bool = False
+    turn: float = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
-    """The task to send what was held for a mailbox, oldest first; `cursor` is where the last part of it stopped."""
+    """The task to send what was held for a mailbox, the oldest first."""
 
     account: str
-    cursor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
-    """A body that lies in a bucket, as the Amazon SQS Extended Client libraries point at it."""
+    """A body that lies in a bucket, as the Amazon SQS Extended Client libraries point at it.
+
+    `object_key` is its name there; `key` serves as idempotency key if the body has none of its own.
+    """
 
     bucket: str
+    object_key: str
     key: str
 
 
@@ -70,6 +82,8 @@ def write_job(job: Job) -> str:
     whole: dict[str, Any] = {_MARK: 1, "id": job.id, "account": job.account, "attempt": job.attempt}
     if job.look:
         whole["look"] = True
+    if job.turn:
+        whole["turn"] = job.turn
     if job.message is not None:
         whole["message"] = pack(job.message)
         if job.record is not None:
@@ -81,7 +95,7 @@ def write_job(job: Job) -> str:
 
 def write_drain(drain: Drain) -> str:
     """Write the task of draining as an SQS body."""
-    return _compact({_DRAIN_MARK: 1, "account": drain.account, "cursor": drain.cursor})
+    return _compact({_DRAIN_MARK: 1, "account": drain.account})
 
 
 def write_content(message: Message) -> str:
@@ -94,28 +108,56 @@ def read_content(text: str) -> Message:
     return unpack(json.loads(text))
 
 
-def read_body(text: str, sqs_message_id: str) -> Job | Drain | Dropped:
-    """Read an SQS body: a job or task of ours, or a message, raw or as SNS or EventBridge wrap it.
+def write_redriven(text: str, key: str) -> str:
+    """Write an SQS body again so that `key` serves as its idempotency key, whatever the SQS message id is then."""
+    return _compact({_REDRIVEN_MARK: 1, "key": key, "body": text})
+
+
+def read_body(text: str, sqs_message_id: str) -> Job | Drain | Dropped | Pointer:
+    """Read an SQS body: a job or task of ours, or a message, bare, wrapped by SNS or EventBridge, or pointed at.
 
     A wrapped message without a key of its own takes the wrapper's id, which stays the same when the wrapper is
     delivered twice; otherwise the SQS message id serves. Raises `MalformedBody`.
     """
     body, key = _parse(text), f"sqs:{sqs_message_id}"
-    if body.get(_MARK) == 1:
-        return _read_job(body)
-    if body.get(_DRAIN_MARK) == 1:
-        return Drain(account=str(body.get("account", "")), cursor=str(body.get("cursor", "")))
+    if isinstance(body, dict):
+        if body.get(_MARK) == 1:
+            return _read_job(body)
+        if body.get(_DRAIN_MARK) == 1:
+            return Drain(account=str(body.get("account", "")))
+        if body.get(_REDRIVEN_MARK) == 1:
+            body, key = _parse(body.get("body")), str(body.get("key") or key)
+    return _read_dropped(body, key)
+
+
+def read_pointed(text: str, pointer: Pointer) -> Dropped:
+    """Read the body that a pointer led to; what it may be is a message, bare or wrapped. Raises `MalformedBody`."""
+    dropped = _read_dropped(_parse(text), pointer.key)
+    if isinstance(dropped, Pointer):
+        raise MalformedBody("The pointer leads to another pointer.")
+    return dropped
+
+
+def _read_dropped(body: Any, key: str) -> Dropped | Pointer:
+    fallback = key.removeprefix("sqs:")
     for _ in range(_WRAPPINGS):
+        if not isinstance(body, dict):
+            break
         if body.get("Type") == "Notification" and "TopicArn" in body and "Message" in body:
-            key = f"sns:{body.get('MessageId', sqs_message_id)}"
+            key = f"sns:{body.get('MessageId', fallback)}"
             body = _parse(body["Message"])
         elif "detail-type" in body and "detail" in body:
-            key = f"eventbridge:{body.get('id', sqs_message_id)}"
-            body = _object(body["detail"])
+            key = f"eventbridge:{body.get('id', fallback)}"
+            body = body["detail"]
         else:
             break
-    own_key = body.get("idempotency_key")
-    return Dropped(body=body, key=own_key if isinstance(own_key, str) and own_key else key)
+    match body:
+        case [str(kind), {"s3BucketName": str(bucket), "s3Key": str(object_key)}] if kind in _POINTERS:
+            return Pointer(bucket=bucket, object_key=object_key, key=key)
+        case dict():
+            own_key = body.get("idempotency_key")
+            return Dropped(body=body, key=own_key if isinstance(own_key, str) and own_key else key)
+    raise MalformedBody("The message has to be a JSON object.")
 
 
 def pack(message: Message) -> dict[str, Any]:
@@ -203,6 +245,7 @@ def _read_job(body: Mapping[str, Any]) -> Job:
             attempt=int(body["attempt"]),
             message=unpack(packed) if packed is not None else None,
             look=bool(body.get("look")),
+            turn=float(body.get("turn", 0)),
         )
         return replace(job, record=_new_record(job.id, job.message, recorded)) if job.message and recorded else job
     except (KeyError, OverflowError, TypeError, ValueError) as error:
@@ -229,24 +272,17 @@ def _new_record(message_id: str, message: Message, rest: list[Any]) -> MessageRe
     )
 
 
-def _parse(text: object) -> Mapping[str, Any]:
+def _parse(text: object) -> Any:
     if not isinstance(text, str):
         msg = "The wrapped message is not a string of JSON."
         raise MalformedBody(msg)
     try:
-        return _object(json.loads(text))
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         # ValueError, because Python refuses numbers of more than 4300 digits with one.
         where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too much"
         msg = f"The body is not JSON ({where})."
         raise MalformedBody(msg) from error
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        msg = "The message has to be a JSON object."
-        raise MalformedBody(msg)
-    return value
 
 
 def _compact(value: object) -> str:

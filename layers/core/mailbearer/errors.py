@@ -49,6 +49,13 @@ class MalformedBody(MailbearerError):
     title = "The body could not be read"
 
 
+class PointerUnreadable(MalformedBody):
+    """A body on the queue points at content that is gone, too large, or not where it has to be."""
+
+    code = "pointer_unreadable"
+    title = "The content that the body points at could not be read"
+
+
 class Unauthenticated(MailbearerError):
     """No valid API key came with the request."""
 

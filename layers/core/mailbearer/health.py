@@ -14,6 +14,7 @@ from mailbearer.resources import moment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mailbearer.ledger import Ledger, Limits
     from mailbearer.registration import Registration
 
 Drift: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
@@ -27,11 +28,13 @@ def health_resource(
     *,
     registration: Registration | None = None,
     drift: Drift = ((), ()),
+    limits: Limits | None = None,
+    ledger: Ledger | None = None,
 ) -> dict[str, Any]:
     """Show how a mailbox's grant stands, from what is recorded; asks nobody.
 
-    `drift` are the scopes that are missing and those that are too many. What was sent is not counted in this version,
-    so `used` is null.
+    `drift` are the scopes that are missing and those that are too many. Without `limits` the account's own are shown,
+    without a `ledger` nothing that was used.
     """
     token, probe = account.token, account.probe
     missing, excessive = drift
@@ -61,8 +64,32 @@ def health_resource(
             "valid_at": moment(probe.valid_at),
             "next_at": moment(probe.due_at),
         },
-        "quota": {"limits": dict(account.limits), "used": None},
+        "quota": _quota(account, now, limits, ledger),
+        "circuit": {
+            "open_until": moment(account.circuit_until) if account.circuit_until > now else None,
+            "failures": account.circuit_failures,
+        },
         "diagnosis": _diagnosis(account, now, consent_path, registration, drift),
+    }
+
+
+def _quota(account: Account, now: float, limits: Limits | None, ledger: Ledger | None) -> dict[str, Any]:
+    """Say what the mailbox may send, what it has sent, and when its next message can go if others wait."""
+    own = dict(account.limits)
+    if limits is not None:
+        counted = {
+            "per_minute": limits.per_minute,
+            "per_day": limits.per_day,
+            "recipients_per_day": limits.recipients_per_day,
+            "recipients_per_message": limits.recipients,
+            "concurrency": limits.concurrency,
+        }
+        own |= {name: most for name, most in counted.items() if most}
+    minute, day, recipients = ledger.used(now) if ledger is not None else (None, None, None)
+    return {
+        "limits": own,
+        "used": {"messages_last_minute": minute, "messages_last_day": day, "recipients_last_day": recipients},
+        "next_at": moment(ledger.next_at) if ledger is not None and ledger.next_at > now else None,
     }
 
 

@@ -82,7 +82,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer; `body` that is no string is written as JSON."""
+    """An HTTP answer; a `body` that is neither string nor bytes is written as JSON."""
 
     status: int
     body: Any = None
@@ -93,13 +93,20 @@ class Response:
         headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
         if self.body is None:
             text = ""
+        elif isinstance(self.body, bytes):
+            text = base64.b64encode(self.body).decode()
         elif isinstance(self.body, str):
             text = self.body
         else:
             headers["content-type"] = "application/json"
             # ASCII, because a pointer may quote a lone surrogate, which the Lambda runtime could not write as UTF-8.
             text = json.dumps(self.body, separators=(",", ":"))
-        return {"statusCode": self.status, "headers": headers | dict(self.headers), "body": text}
+        return {
+            "statusCode": self.status,
+            "headers": headers | dict(self.headers),
+            "body": text,
+            "isBase64Encoded": isinstance(self.body, bytes),
+        }
 
 
 Handler = Callable[[Request], Response]

@@ -121,7 +121,8 @@ class MessageRecord:
 
     `attempt` counts provider calls begun; a queue copy carries the number it is for, so that a stale one is recognised.
     `parked` says that the content lies in the content bucket. `held_at` is since when it waits for its mailbox, without
-    a break. `turn` is the moment that the mailbox's ledger gave it, so that it need not ask again. `remaining` are the
+    a break. `turn` is the moment that the mailbox's ledger gave it, if that is far
+    off. `remaining` are the
     recipients that are still to be had when others have been (empty = all of them), `refused` those that will not be.
     """
 
@@ -152,6 +153,11 @@ class MessageRecord:
     remaining: tuple[str, ...] = ()
     refused: tuple[RefusedRecipient, ...] = ()
     expires_at: float = 0
+
+    @property
+    def waits_for_mailbox(self) -> bool:
+        """Tell whether it is held until its mailbox can send again; what is held for a quota has a `retry_at`."""
+        return self.status is Status.HELD and not self.retry_at
 
 
 class Verdict(StrEnum):

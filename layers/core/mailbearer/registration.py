@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
+from mailbearer.errors import Conflict
+
 
 class Flow(StrEnum):
     """How a registration comes by tokens."""
@@ -18,11 +20,18 @@ class Flow(StrEnum):
     """The registration speaks for itself, as far as an administrator lets it (RFC 6749 section 4.4)."""
     JWT_BEARER = "jwt_bearer"
     """A service account signs an assertion for the mailbox (RFC 7523 section 2.1)."""
+    NONE = "none"
+    """There is no token at all, so nothing to consent to, to keep, to refresh or to probe: the built-in sandbox."""
 
     @property
     def unattended(self) -> bool:
         """Tell whether no person consents: then there is no grant that could die and no refresh token to lose."""
-        return self in {Flow.CLIENT_CREDENTIALS, Flow.JWT_BEARER}
+        return self in {Flow.CLIENT_CREDENTIALS, Flow.JWT_BEARER, Flow.NONE}
+
+    @property
+    def has_token(self) -> bool:
+        """Tell whether a mailbox gets a token by it."""
+        return self is not Flow.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,3 +99,23 @@ class Registration:
     def changed(self, **fields: Any) -> Self:
         """Give the registration with these fields changed, as the next revision."""
         return replace(self, revision=self.revision + 1, **fields)
+
+
+SANDBOX = Registration(
+    name="sandbox",
+    kind="sandbox",
+    client_id="",
+    transport="sandbox",
+    flow=Flow.NONE,
+    endpoints=Endpoints(authorize_url="", token_url=""),
+    scopes=(),
+    token_auth_method="none",  # noqa: S106 - the name of a method, not a secret
+)
+"""Built in, in every stack: mailboxes through it need nothing, and capture mail instead of sending it."""
+
+
+def check_has_token(registration: Registration | None, address: str) -> None:
+    """Refuse what concerns a token for a mailbox that needs none. Raises `Conflict`."""
+    if registration is not None and not registration.flow.has_token:
+        msg = f"{address} needs no token: it belongs to {registration.name}, which is built in. It is ready to be used."
+        raise Conflict(msg)

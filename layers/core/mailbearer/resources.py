@@ -39,6 +39,9 @@ def message_resource(record: MessageRecord) -> dict[str, Any]:
             for attempt in record.attempts
         ],
         "problem": problem,
+        "refused": [
+            {"recipient": each.recipient, "code": each.code, "detail": each.detail or None} for each in record.refused
+        ],
         "tags": list(record.tags),
         "metadata": dict(record.metadata),
     }
@@ -73,7 +76,7 @@ def registration_resource(registration: Registration) -> dict[str, Any]:
         "scopes": list(registration.scopes),
         "issuer": registration.endpoints.issuer or None,
         "smtp": {"host": smtp.host, "port": smtp.port, "security": smtp.security} if smtp else None,
-        "created_at": rfc3339(registration.created_at),
+        "created_at": moment(registration.created_at),
     }
 
 

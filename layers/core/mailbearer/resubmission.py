@@ -1,23 +1,28 @@
-"""What can still be done with a message that was accepted: try it again, let it go, cancel it."""
+"""What can still be done with a message that was accepted: try it again, move it, let it go, cancel it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from mailbearer.envelope import Job, read_content, write_content, write_job
-from mailbearer.errors import Conflict
+from mailbearer.envelope import Drain, Job, read_content, write_content, write_drain, write_job
+from mailbearer.errors import Conflict, Unavailable
 from mailbearer.lookup import check_sendable, find_account, sender_of
 from mailbearer.message import MessageRecord, Status
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.ports import Clock
-    from mailbearer.ports.channels import ContentStore, MessageQueue
+    from mailbearer.ports.channels import ContentStore, MessageQueue, Schedules
     from mailbearer.ports.stores import AccountStore, MessageStore
     from mailbearer.trail import Trail
 
-_PAGE = 100
+
+class Comeback(Protocol):
+    """What brings a message's copy to the worker, now or later."""
+
+    def put(self, job: Job, *, at: float) -> None:
+        """Let a copy come at `at` (epoch seconds), at once if that is past. Raises `Unavailable`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,8 @@ class Resubmission:
     accounts: AccountStore
     queue: MessageQueue
     content: ContentStore
+    schedules: Schedules
+    comeback: Comeback
     trail: Trail
     clock: Clock
 
@@ -39,7 +46,8 @@ class Resubmission:
         if record.status not in {Status.FAILED, Status.UNKNOWN, Status.HELD} and not _waits_again(record):
             msg = f"Only failed, unknown and held messages can be tried again; this one is {record.status}."
             raise Conflict(msg)
-        if not record.parked or (text := self.content.get(record.id)) is None:
+        scheduled = bool(record.send_at)
+        if not record.parked or (text := self.content.get(record.id, scheduled=scheduled)) is None:
             msg = "The content of this message is not kept any more; send it as a new message."
             raise Conflict(msg)
         account = find_account(self.accounts, record.account)
@@ -53,6 +61,8 @@ class Resubmission:
             status=Status.QUEUED,
             updated_at=self.clock(),
             retry_at=0,
+            held_at=0,
+            turn=0,
             problem_code="",
             problem_detail="",
         )
@@ -64,30 +74,47 @@ class Resubmission:
         if not message.sender.email:
             # It came before its mailbox was known here, so nobody could fill in the sender.
             message = replace(message, account=account.id, sender=sender_of(account))
-            self.content.put(record.id, write_content(message))
+            self.content.put(record.id, write_content(message), scheduled=scheduled)
         self.queue.send(write_job(Job(id=record.id, account=account.id, attempt=record.attempt)), group=account.id)
         return stored
 
-    def drain(self, account: Account, *, most: int = 500) -> int:
-        """Queue what was held for a mailbox that can send again, oldest first; gives how many went."""
-        held: list[MessageRecord] = []
-        cursor = ""
-        while len(held) < most:
-            page = self.messages.by_account(account.id, since=0, limit=_PAGE, cursor=cursor)
-            records = self.messages.get_many(page.ids)
-            held.extend(one for one in records.values() if one.status is Status.HELD or _waits_again(one))
-            cursor = page.cursor
-            if not cursor:
-                break
-        drained = 0
-        for record in sorted(held, key=lambda one: one.created_at)[:most]:
-            try:
-                self.retry(record)
-            except Conflict as error:
-                self.trail.note("message.drain_skipped", record.id, "skipped", reason=error.code, account=account.id)
-            else:
-                drained += 1
-        return drained
+    def reschedule(self, record: MessageRecord, send_at: float) -> MessageRecord:
+        """Move a scheduled message to another time (epoch seconds, 0 = now); safe to repeat if that came to nothing.
+
+        A copy that still comes at the old time is put back or found to be settled. Raises `Conflict` if the message is
+        none that waits for its time, or its content is gone, and `Unavailable`.
+        """
+        # One that is to go now is `queued` before its copy is on the queue.
+        going = record.status is Status.QUEUED and record.attempt == 0
+        if not record.send_at or not (record.status is Status.SCHEDULED or going):
+            msg = f"Only scheduled messages can be moved; this one is {record.status}."
+            raise Conflict(msg)
+        text = self.content.get(record.id, scheduled=True)
+        if text is None:
+            msg = "The content of this message is not kept any more; send it as a new message."
+            raise Conflict(msg)
+        now = self.clock()
+        at = send_at or now
+        moved = replace(
+            record,
+            status=Status.SCHEDULED if send_at else Status.QUEUED,
+            send_at=at,
+            retry_at=send_at,
+            updated_at=now,
+            # Kept for as long after the new time as after the old.
+            expires_at=record.expires_at + at - record.send_at,
+        )
+        if self.messages.replace(moved, expected=record) != moved:
+            msg = "The message changed in the meantime; look at it again."
+            raise Conflict(msg)
+        message = replace(read_content(text), date=at, send_at=at)
+        self.content.put(record.id, write_content(message), scheduled=True)
+        self.comeback.put(Job(id=record.id, account=record.account, attempt=0), at=send_at)
+        return moved
+
+    def drain(self, account: Account) -> None:
+        """Let what was held for a mailbox that can send again be sent. Raises `Unavailable`."""
+        self.queue.send(write_drain(Drain(account=account.id)), group=account.id)
 
     def cancel(self, record: MessageRecord) -> MessageRecord:
         """Cancel a message that has not begun to be sent. Raises `Conflict`."""
@@ -99,7 +126,18 @@ class Resubmission:
         if self.messages.replace(canceled, expected=record) != canceled:
             msg = "The message changed in the meantime; look at it again."
             raise Conflict(msg)
+        if record.parked:
+            self._forget(record)
         return canceled
+
+    def _forget(self, record: MessageRecord) -> None:
+        """Take back what a canceled message has lying about; a copy that comes all the same is seen to be settled."""
+        try:
+            if record.send_at:
+                self.schedules.delete(record.id)
+            self.content.delete(record.id, scheduled=bool(record.send_at))
+        except Unavailable as error:
+            self.trail.note("message.content_kept", record.id, "kept", reason=error.code)
 
 
 def _waits_again(record: MessageRecord) -> bool:

@@ -73,6 +73,10 @@ class Verification:
 
         With `mailbox` an unattended registration is tried on that mailbox too.
         """
+        if not registration.flow.has_token:
+            detail = "It is built in: there is nothing that could be registered wrongly, and no mail leaves."
+            yield Finding(step=registration.name, verdict=Verdict.PASS, detail=detail)
+            return
         definition = self.definitions(registration.kind)
         yield from self._endpoints(registration)
         yield from self._discovery(registration)

@@ -73,6 +73,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._play()
 
+    def do_PATCH(self) -> None:
+        self._play()
+
+    def do_PUT(self) -> None:
+        self._play()
+
+    def do_DELETE(self) -> None:
+        self._play()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
         pass
 

@@ -16,8 +16,12 @@ REGION = "eu-west-1"
 API_URL = "https://api.example.org"
 AUDIT_GROUP = "/mailbearer/prod/audit"
 ACCOUNTS, KEYS, REGISTRATIONS, BUCKET = "accounts-1", "keys-1", "registrations-1", "content-1"
+MESSAGES, QUEUE, DEAD_LETTERS = "messages-1", "messages", "dead-letters"
 OUTPUTS = {
     "ApiUrl": API_URL,
+    "QueueUrl": f"https://sqs.{REGION}.amazonaws.com/123456789012/{QUEUE}",
+    "DeadLetterQueueUrl": f"https://sqs.{REGION}.amazonaws.com/123456789012/{DEAD_LETTERS}",
+    "MessagesTableName": MESSAGES,
     "AccountsTableName": ACCOUNTS,
     "KeysTableName": KEYS,
     "RegistrationsTableName": REGISTRATIONS,
@@ -115,10 +119,13 @@ def client(service: str) -> Any:
 def make_resources() -> None:
     """Make the tables, the bucket and the log group that the command uses."""
     _make_table(ACCOUNTS, "id", indexed=("address",))
+    _make_table(MESSAGES, "id")
     _make_table(KEYS, "id")
     _make_table(REGISTRATIONS, "name")
     client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     client("logs").create_log_group(logGroupName=AUDIT_GROUP)
+    for queue in (QUEUE, DEAD_LETTERS):
+        client("sqs").create_queue(QueueName=queue)
 
 
 def audit_events() -> list[dict[str, Any]]:

@@ -96,3 +96,35 @@ def test_an_answer_without_a_list_is_refused(local: Operator, api: ScriptedApi) 
 def test_a_since_that_is_no_time_exits_2(local: Operator, api: ScriptedApi, since: str) -> None:
     assert local("messages", "list", "--since", since).exit_code == 2
     assert not api.requests
+
+
+MOVED = SENT | {"status": "scheduled", "send_at": "2026-12-24T07:00:00.000Z"}
+
+
+@pytest.mark.parametrize("verb", ["cancel", "retry"])
+def test_what_is_done_with_a_message_is_asked_of_the_api(local: Operator, api: ScriptedApi, verb: str) -> None:
+    api.answer("POST", f"/v1/messages/{SENT['id']}/{verb}", 200, SENT)
+    assert local.json("messages", verb, SENT["id"]) == SENT
+
+
+@pytest.mark.parametrize(
+    ("option", "asked"),
+    [
+        (("--send-at", "2026-12-24T08:00:00+01:00"), "2026-12-24T07:00:00.000Z"),
+        (("--now",), None),
+    ],
+)
+def test_a_scheduled_message_is_moved(
+    local: Operator, api: ScriptedApi, option: tuple[str, ...], asked: str | None
+) -> None:
+    api.answer("PATCH", f"/v1/messages/{SENT['id']}", 200, MOVED)
+    assert local.json("messages", "reschedule", SENT["id"], *option) == MOVED
+    assert api.requests[0].body == {"send_at": asked}
+
+
+@pytest.mark.parametrize("options", [(), ("--now", "--send-at", "2h"), ("--send-at", "tomorrow")])
+def test_a_move_to_no_time_or_to_two_is_refused(local: Operator, api: ScriptedApi, options: tuple[str, ...]) -> None:
+    result = local("messages", "reschedule", SENT["id"], *options)
+    assert result.exit_code == 2
+    assert "--send-at" in result.stderr
+    assert api.requests == []

@@ -95,7 +95,7 @@ def test_several_registrations_of_one_provider_stand_side_by_side(deployed: Oper
     microsoft = ("--kind", "microsoft", "--client-secret-stdin", "--client-id")
     deployed.json(*add, "people", *microsoft, "app-1", stdin="first")
     deployed.json(*add, "government", *microsoft, "app-2", "--cloud", "usgov", "--tenant", TENANT, stdin="second")
-    assert [found["name"] for found in deployed.json("providers", "list")] == ["government", "people"]
+    assert [found["name"] for found in deployed.json("providers", "list")] == ["government", "people", "sandbox"]
     assert (proof("people").client_secret, proof("government").client_secret) == ("first", "second")
     assert kept("government").api_base_url == "https://graph.microsoft.us"
     assert kept("people").tenant == "common"

@@ -239,10 +239,12 @@ def test_a_terminal_is_asked_for_issuer_and_smtp_host_of_an_unknown_server(
 
 
 def test_lists_registrations_without_secrets(deployed: Operator) -> None:
-    assert deployed.json("providers", "list") == []
+    (built_in,) = deployed.json("providers", "list")
+    assert (built_in["name"], built_in["flow"], built_in["created_at"]) == ("sandbox", "none", None)
     assert "mailbearer providers add" in deployed("providers", "list").stdout
     shown: dict[str, Any] = deployed.json(*GOOGLE, stdin=SECRET)
-    (listed,) = deployed.json("providers", "list")
+    listed, also_built_in = deployed.json("providers", "list")
+    assert also_built_in == built_in
     assert shown.keys() - listed.keys() == {
         *("credential_expires_at", "steps", "warnings", "setup_guide", "provider_guide")
     }
@@ -258,3 +260,16 @@ def test_a_ca_file_that_is_no_pem_is_refused(deployed: Operator, tmp_path: Path,
     result = deployed(*GOOGLE, "--ca-file", str(path), stdin=SECRET)
     assert result.exit_code == 1
     assert str(path) in result.stderr
+
+
+def test_the_name_of_the_sandbox_is_taken(deployed: Operator) -> None:
+    result = deployed(*(word if word != "google" else "sandbox" for word in GOOGLE[:3]), *GOOGLE[3:], stdin=SECRET)
+    assert result.exit_code == 1
+    assert "There is a registration sandbox already" in result.stderr
+    assert kept("sandbox") is None
+
+
+def test_the_sandbox_is_verified_without_asking_anybody_and_has_no_credentials(deployed: Operator) -> None:
+    (step,) = deployed.json("providers", "verify", "sandbox")
+    assert (step["step"], step["outcome"]) == ("sandbox", "pass")
+    assert "no credentials" in deployed("providers", "credentials", "list", "sandbox").stderr

@@ -254,3 +254,30 @@ def test_a_stack_that_is_gone_is_said_to_be(local: Operator, api: ScriptedApi) -
     result = local(*HELLO)
     assert result.exit_code == 1
     assert "could not be reached" in result.stderr
+
+
+def test_a_template_and_a_time_have_their_options(local: Operator, api: ScriptedApi, tmp_path: Path) -> None:
+    variables = tmp_path / "variables.json"
+    variables.write_text(json.dumps({"name": "Bob"}), encoding="utf-8")
+    api.answer("POST", "/v1/messages", 202, MESSAGE | {"status": "scheduled"})
+    result = local(
+        *("send", "--to", "b@example.org", "--template", "welcome", "--variables", str(variables)),
+        *("--send-at", "2026-12-24T08:00:00+01:00"),
+    )
+    assert result.exit_code == 0, result.output
+    assert api.requests[0].body == {
+        "to": ["b@example.org"],
+        "template": {"name": "welcome", "variables": {"name": "Bob"}},
+        "send_at": "2026-12-24T07:00:00.000Z",
+    }
+
+
+def test_variables_that_are_no_json_or_belong_to_nothing_are_refused(local: Operator, tmp_path: Path) -> None:
+    variables = tmp_path / "variables.json"
+    variables.write_text("name: Bob", encoding="utf-8")
+    result = local("send", "--to", "b@example.org", "--template", "welcome", "--variables", str(variables))
+    assert result.exit_code == 1
+    assert "is not JSON" in result.stderr
+    result = local("send", "--to", "b@example.org", "--variables", str(variables))
+    assert result.exit_code == 2
+    assert "--template" in result.stderr

@@ -111,6 +111,29 @@ def test_the_token_may_come_after_an_empty_challenge(oidc: Application, client: 
     assert client.auth("XOAUTH2", lambda _challenge=None: response, initial_response_ok=False)[0] == 235
 
 
+def test_utf8_has_to_be_asked_for(oidc: Application, client: smtplib.SMTP) -> None:
+    sign_in(client, oidc.mailbox, smtp_token(oidc))
+    client.mail(oidc.mailbox)
+    client.command_encoding = "utf-8"
+    assert client.rcpt("bøb@example.com") == (553, b"5.6.7 Non-ASCII addresses need SMTPUTF8 (RFC 6531)")
+    client.rcpt("bob@example.com")
+    assert client.data("Subject: Grüße\r\n\r\nHi\r\n".encode())[0] == 554
+    client.mail(oidc.mailbox, ["SMTPUTF8", "BODY=8BITMIME"])
+    assert client.rcpt("bøb@example.com")[0] == 250
+    assert client.data("Subject: Grüße\r\n\r\nHi\r\n".encode())[0] == 250
+    (mail,) = oidc.world.control.mail()
+    assert (mail["envelope"]["rcpt_to"], mail["headers"]["subject"]) == (["bøb@example.com"], "Grüße")
+
+
+def test_what_is_offered_beside_tls_and_sign_in_can_be_chosen(world: World) -> None:
+    world.control.change_settings("smtp", keywords=["8BITMIME"])
+    with closing(smtplib.SMTP(world.smtp.host, world.smtp.port, timeout=5)) as client:
+        client.ehlo()
+        assert set(client.esmtp_features) == {"size", "8bitmime", "starttls"}
+    with pytest.raises(ValueError, match="keywords are PIPELINING, 8BITMIME, SMTPUTF8"):
+        world.control.change_settings("smtp", keywords=["CHUNKING"])
+
+
 def test_implicit_tls_serves_the_same(oidc: Application) -> None:
     smtp = oidc.world.smtp
     connection = smtplib.SMTP_SSL(smtp.host, smtp.tls_port, timeout=5, context=trusting(oidc.world))

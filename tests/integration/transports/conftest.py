@@ -10,6 +10,9 @@ from mailbearer.account import Account, AccountState
 from mailbearer.egress import Egress
 from mailbearer.registration import Endpoints, Flow, Registration
 from tests.integration.transports.peers import Certificate, make_certificate
+from tests.integration.transports.smtp_posts import opened, plan, post
+
+__all__ = ["opened", "plan", "post"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mailbearer.carriage import GRAPH_CALL_LIMIT
 from mailbearer.message import Outcome, Outgoing, Remedy, Verdict
+from mailbearer.mime import compose
 from mailbearer.registration import Flow
 from mailbearer.transports.gmail import GmailTransport
 from mailbearer.transports.graph import GraphTransport
@@ -53,7 +55,7 @@ def road(
 ) -> Road:
     if request.param == "gmail":
         return Road(GmailTransport(egress, clock, deadline=5), account, registration, GMAIL_YES)
-    return Road(GraphTransport(egress, clock, deadline=5), account, registration, GRAPH_YES)
+    return Road(GraphTransport(egress, clock, compose, deadline=5), account, registration, GRAPH_YES)
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def gmail(egress: Egress, clock: Clock, account: Account, registration: Registra
 
 @pytest.fixture
 def graph(egress: Egress, clock: Clock, account: Account, registration: Registration) -> Road:
-    return Road(GraphTransport(egress, clock, deadline=5), account, registration, GRAPH_YES)
+    return Road(GraphTransport(egress, clock, compose, deadline=5), account, registration, GRAPH_YES)
 
 
 # --- Gmail ----------------------------------------------------------------------------------------------------------
@@ -88,6 +90,74 @@ def test_gmail_gets_a_large_message_through_the_upload_endpoint(gmail: Road) -> 
     (request,) = peer.requests
     assert request.line == "POST /upload/gmail/v1/users/me/messages/send?uploadType=media HTTP/1.1"
     assert (request.headers["content-type"], request.body) == ("message/rfc822", large.mime)
+
+
+GMAIL_READS = "https://www.googleapis.com/auth/gmail.readonly"
+
+
+def looked_up(gmail: Road, url: str, message_id: str, *, scope: str = GMAIL_READS) -> bool | None:
+    registration = replace(gmail.registration, api_base_url=url)
+    account = replace(gmail.account, scopes_granted=(scope,))
+    return gmail.transport.look_up(message_id, account=account, registration=registration, access_token=TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        (answer(200, b'{"messages": [{"id": "18c0", "threadId": "18c0"}], "resultSizeEstimate": 1}'), True),
+        (answer(200, b'{"resultSizeEstimate": 0}'), False),
+        (answer(200, b'{"messages": []}'), False),
+        (answer(200, b'{"messages": {}}'), None),
+        (answer(200, b"[]"), None),
+        (answer(200, b"x"), None),
+        (answer(401, b"{}"), None),
+        (answer(403, b"{}"), None),
+        (answer(429, b"{}"), None),
+        (answer(500), None),
+    ],
+)
+def test_gmail_is_asked_for_a_message_id_among_the_sent(gmail: Road, reply: bytes, verdict: bool | None) -> None:
+    with HttpPeer(reply) as peer:
+        assert looked_up(gmail, peer.url, "<01h.x-1@mail.example.com>") is verdict
+    (request,) = peer.requests
+    assert request.line == (
+        "GET /gmail/v1/users/me/messages?maxResults=1&q=rfc822msgid%3A01h.x-1%40mail.example.com%20in%3Asent HTTP/1.1"
+    )
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize(
+    "message_id", ["", "<>", "no-at", "<a b@c>", "<a@c> OR in:sent", "<{a}@c>", '<"a"@c>', "<a&b@c>", "<-a@c>", "<ä@c>"]
+)
+def test_an_id_that_could_say_something_else_to_gmail_is_not_asked_for(gmail: Road, message_id: str) -> None:
+    with HttpPeer(answer(200, b"{}")) as peer:
+        assert looked_up(gmail, peer.url, message_id) is None
+    assert peer.connections == 0
+
+
+def test_gmail_is_not_asked_without_a_scope_that_lets_it_be_searched_nor_when_it_is_not_there(gmail: Road) -> None:
+    with HttpPeer(answer(200, b"{}")) as peer:
+        for scope in ("https://www.googleapis.com/auth/gmail.send", "https://www.googleapis.com/auth/gmail.metadata"):
+            assert looked_up(gmail, peer.url, "<a@c>", scope=scope) is None
+    assert peer.connections == 0
+    assert looked_up(gmail, "http://127.0.0.1:1", "<a@c>") is None
+
+
+def test_gmail_says_in_its_text_when_to_come_again(gmail: Road) -> None:
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + 1000))
+    text = f"User-rate limit exceeded.  Retry after {moment}"
+    body = {"error": {"code": 429, "message": text, "errors": [{"reason": "rateLimitExceeded", "message": text}]}}
+    with HttpPeer(answer(429, json.dumps(body).encode())) as peer:
+        outcome = gmail.send(peer.url)
+    assert (outcome.verdict, outcome.remedy) == (Verdict.NOT_ACCEPTED, Remedy.RETRY)
+    assert outcome.retry_after is not None
+    assert 990 < outcome.retry_after <= 1000
+
+
+@pytest.mark.parametrize("address", ["jürgen@example.net"])
+def test_gmail_refuses_addresses_beyond_ascii(gmail: Road, address: str) -> None:
+    assert gmail.send("http://127.0.0.1:1", mail=replace(MAIL, rcpt_to=(address,))).code == "smtputf8_needed"
+    assert gmail.send("http://127.0.0.1:1", mail=replace(MAIL, mail_from=address)).code == "smtputf8_needed"
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"not json", b'{"id": ""}', b'{"id": 7}', b"[]", b'"id"', b"\xff"])
@@ -166,7 +236,7 @@ def test_graphs_accepted_counts_although_it_asks_to_wait(graph: Road) -> None:
 def test_graph_tells_whose_token_it_is(graph: Road, reply: bytes, verdict: bool | None) -> None:
     with HttpPeer(reply) as peer:
         registration = replace(graph.registration, api_base_url=peer.url)
-        transport = GraphTransport(graph.transport._egress, time.time, deadline=1)  # noqa: SLF001 - a shorter patience
+        transport = GraphTransport(graph.transport._egress, time.time, compose, deadline=1)  # noqa: SLF001 - a shorter patience
         assert transport.verify(account=graph.account, registration=registration, access_token=TOKEN) is verdict
     assert peer.requests[0].line.startswith("GET /v1.0/me?$select=")
 
@@ -176,7 +246,8 @@ def test_graph_tells_whose_token_it_is(graph: Road, reply: bytes, verdict: bool 
 
 def test_a_message_beyond_the_limit_is_not_sent(road: Road) -> None:
     with HttpPeer(road.yes) as peer:
-        outcome = road.send(peer.url, mail=replace(MAIL, mime=b"x" * (road.transport.size_limit + 1)))
+        limit = GRAPH_CALL_LIMIT if isinstance(road.transport, GraphTransport) else road.transport.size_limit
+        outcome = road.send(peer.url, mail=replace(MAIL, mime=b"x" * (limit + 1)))
     assert (outcome.verdict, outcome.code, outcome.remedy) == (
         Verdict.NOT_ACCEPTED,
         "message_too_large",

@@ -63,7 +63,7 @@ def road(
         transport = GmailTransport(egress, time.time)
         registration = replace(registration, api_base_url=world.tenants["google"].api_base_url or "")
     elif request.param == "microsoft":
-        transport = GraphTransport(egress, time.time)
+        transport = GraphTransport(egress, time.time, compose)
         registration = replace(registration, api_base_url=world.tenants["microsoft"].api_base_url or "")
     else:
         transport = SmtpTransport(egress, time.time)

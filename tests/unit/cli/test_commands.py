@@ -65,7 +65,20 @@ def test_the_commands_are_these() -> None:
         *("providers add", "providers list", "providers verify", "accounts add", "accounts list", "accounts show"),
         *("accounts consent", "accounts import", "accounts revoke"),
         *("accounts rotate", "accounts validate", "accounts pause", "accounts resume"),
-        *("send", "messages show", "messages list", "keys create", "audit tail", "explain", "doctor"),
+        *("suppressions list", "suppressions add", "suppressions remove", "suppressions import"),
+        *("captured list", "captured show", "dlq list", "dlq redrive"),
+        *(
+            "send",
+            "messages cancel",
+            "messages reschedule",
+            "messages retry",
+            "messages show",
+            "messages list",
+            "keys create",
+            "audit tail",
+            "explain",
+            "doctor",
+        ),
     }
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mailbearer.addresses import escape_pointer
 from mailbearer.errors import Fault, InvalidInput, MailbearerError, NotFound
 from mailbearer.http import Request, Response, Route, problem_response
 from mailbearer.ids import is_id
 from mailbearer.message import MessageRecord, Status
 from mailbearer.observability import count
 from mailbearer.resources import message_resource
+from mailbearer.wire import read_moment
 
 if TYPE_CHECKING:
-    from mailbearer.wiring import Wiring
+    from collections.abc import Sequence
 
-_MAX_BATCH = 100
+    from mailbearer.submission import Accepted
+    from mailbearer.wiring import Wiring
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,9 @@ class Messages:
             Route("POST", "/v1/messages", "messages:send", self.send),
             Route("GET", "/v1/messages", "messages:read", self.list_messages),
             Route("POST", "/v1/messages/batch", "messages:send", self.send_batch),
+            Route("POST", "/v1/messages/merge", "messages:send", self.merge),
             Route("GET", "/v1/messages/{id}", "messages:read", self.show),
+            Route("PATCH", "/v1/messages/{id}", "messages:send", self.reschedule),
             Route("POST", "/v1/messages/{id}/cancel", "messages:send", self.cancel),
             Route("POST", "/v1/messages/{id}/retry", "messages:send", self.retry),
         )
@@ -54,22 +58,12 @@ class Messages:
 
     def send_batch(self, request: Request) -> Response:
         """Accept up to 100 messages, each with its own result in its own place."""
-        caller, body = request.known_caller, request.json()
-        messages = body.get("messages") if isinstance(body, dict) else None
-        if not isinstance(messages, list) or not 1 <= len(messages) <= _MAX_BATCH:
-            detail = f"messages is a list of 1 to {_MAX_BATCH} messages."
-            raise InvalidInput((Fault("/messages", "invalid_batch", detail),))
-        results, fresh = [], 0
-        for message in messages:
-            try:
-                accepted = self.wiring.submission.accept(message, caller)
-                fresh += not accepted.replayed
-                results.append({"status": 202, "message": message_resource(accepted.record)})
-            except MailbearerError as error:
-                answer = problem_response(error)
-                results.append({"status": answer.status, "problem": answer.body})
-        count(accepted=fresh)
-        return Response(200, {"results": results})
+        return _each(self.wiring.batch.accept(request.json(), request.known_caller))
+
+    def merge(self, request: Request) -> Response:
+        """Accept one message for up to 1000 recipients, each with its own result in its own place."""
+        key = request.headers.get("idempotency-key", "")
+        return _each(self.wiring.merging.accept(request.json(), request.known_caller, key))
 
     def show(self, request: Request) -> Response:
         """Show one message's status."""
@@ -92,7 +86,7 @@ class Messages:
             raise InvalidInput((Fault("/status", "invalid_choice", detail),))
         page = self.wiring.messages.by_account(
             account.id,
-            since=_moment(request.query.get("since", "")),
+            since=_since(request.query.get("since", "")),
             limit=request.limit(),
             cursor=request.query.get("cursor", ""),
         )
@@ -103,6 +97,14 @@ class Messages:
             if record is not None and (not status or record.status == status) and (not tag or tag in record.tags)
         ]
         return Response(200, {"data": shown, "next_cursor": page.cursor or None})
+
+    def reschedule(self, request: Request) -> Response:
+        """Move a scheduled message to another time, or send it now."""
+        record = self._visible(request)
+        send_at = _read_move(request.json(), self.wiring.clock(), record.created_at)
+        moved = self.wiring.resubmission.reschedule(record, send_at)
+        self.wiring.trail.note("message.rescheduled", moved.id, moved.status, actor=request.known_caller.key_id)
+        return Response(200, message_resource(moved))
 
     def cancel(self, request: Request) -> Response:
         """Cancel a message that has not begun to be sent."""
@@ -126,14 +128,44 @@ class Messages:
         return record
 
 
-def _moment(text: str) -> float:
-    if not text:
-        return 0
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        detail = "since is an RFC 3339 time, like 2026-11-22T09:30:00Z."
-        raise InvalidInput((Fault("/since", "invalid_time", detail),))
-    return moment.timestamp()
+def _each(results: Sequence[Accepted | MailbearerError]) -> Response:
+    """Show what became of each of several messages."""
+    shown: list[dict[str, Any]] = []
+    fresh = 0
+    for result in results:
+        if isinstance(result, MailbearerError):
+            answer = problem_response(result)
+            shown.append({"status": answer.status, "problem": answer.body})
+        else:
+            fresh += not result.replayed
+            shown.append({"status": 202, "message": message_resource(result.record)})
+    count(accepted=fresh)
+    return Response(200, {"results": shown})
+
+
+def _read_move(body: object, now: float, accepted_at: float) -> float:
+    """Read the time that a message is moved to; 0 = now. Raises `InvalidInput`."""
+    from mailbearer.submission.reading import check_moment  # noqa: PLC0415 - few requests move a message
+
+    faults: list[Fault] = []
+    if not isinstance(body, dict) or "send_at" not in body:
+        detail = 'Write {"send_at": "2026-11-22T09:30:00Z"}, or {"send_at": null} to send now.'
+        raise InvalidInput((Fault("/send_at", "invalid_time", detail),))
+    faults.extend(
+        Fault(f"/{escape_pointer(name)}", "unknown_field", "Of a message only send_at can be changed.")
+        for name in body
+        if name != "send_at"
+    )
+    send_at = read_moment(body["send_at"], "/send_at", faults) if body["send_at"] is not None else 0
+    check_moment(send_at, now, faults, since=accepted_at)
+    if faults:
+        raise InvalidInput(tuple(faults))
+    return send_at
+
+
+def _since(text: str) -> float:
+    faults: list[Fault] = []
+    since = read_moment(text, "/since", faults) if text else 0
+    if faults:
+        raise InvalidInput(tuple(faults))
+    return since

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
@@ -67,6 +68,11 @@ class Clients:
         return cast("S3Client", self.client("s3"))
 
     @property
+    def scheduler(self) -> EventBridgeSchedulerClient:
+        """Give the EventBridge Scheduler client."""
+        return cast("EventBridgeSchedulerClient", self.client("scheduler"))
+
+    @property
     def secretsmanager(self) -> SecretsManagerClient:
         """Give the Secrets Manager client."""
         return cast("SecretsManagerClient", self.client("secretsmanager"))
@@ -96,6 +102,7 @@ class Clients:
         if self._session is None:
             self._session = self._make_session()
         config = Config(
+            signature_version="s3v4" if service == "s3" else None,
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS_OF_BODIES if service in _BODY_SERVICES else _READ_SECONDS,
             retries={"mode": "standard", "total_max_attempts": _TRIES},
@@ -103,7 +110,17 @@ class Clients:
         )
         # The service is a word here, and the stubs have an overload for each.
         make: Callable[..., Any] = self._session.client
-        return make(service, config=config, endpoint_url=self._endpoint_url)
+        client = make(service, config=config, endpoint_url=self._endpoint_url)
+        client.meta.events.register_first("before-endpoint-resolution.s3", _in_its_region)
+        return client
+
+
+def _in_its_region(context: dict[str, Any], **_given: object) -> None:
+    """Let a presigned URL name the host of the bucket's own Region.
+
+    botocore would take the global one, which redirects (and that breaks the signature) or does not know the Region.
+    """
+    context["use_global_endpoint"] = False
 
 
 class _Lazy:

@@ -11,7 +11,7 @@ from mailbearer.aws import items
 from mailbearer.aws.failures import calling
 from mailbearer.errors import NotFound, Unavailable
 from mailbearer.ids import rfc3339
-from mailbearer.message import Attempt, MessageRecord, Status
+from mailbearer.message import Attempt, MessageRecord, RefusedRecipient, Status
 from mailbearer.ports.stores import Page
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
+_REFUSED_FIELDS = tuple(field.name for field in fields(RefusedRecipient))
 _BATCH_PAUSES = (0, 0.05, 0.1, 0.2, 0.4)  # seconds before each try
 
 
@@ -72,8 +73,8 @@ class DynamoDBMessageStore:
         return {message_id: found[message_id] for message_id in message_ids if message_id in found}
 
     def replace(self, new: MessageRecord, *, expected: MessageRecord) -> MessageRecord:
-        """Write `new` if status, attempt and owner are still those of `expected`; give the record that stands there."""
-        condition = items.unchanged(to_item(expected), ("status", "attempt", "owner"))
+        """Write `new` if `expected` still stands: its status, attempt, owner and `retry_at`; give what stands there."""
+        condition = items.unchanged(to_item(expected), ("status", "attempt", "owner", "retry_at"))
         with calling("dynamodb:PutItem"):
             try:
                 self._client.put_item(
@@ -86,14 +87,13 @@ class DynamoDBMessageStore:
                 return _what_stands(error.response, new)
         return new
 
-    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str, oldest_first: bool = False) -> Page:
-        """List an account's messages created at or after `since`, newest first unless `oldest_first`."""
+    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str) -> Page:
+        """List an account's messages created at or after `since`, newest first."""
         oldest = rfc3339(since)
-        list_name = f"{account_id}{'+' if oldest_first else ''}"
         query: dict[str, Any] = {}
         if cursor:
             owner, last_id, last_created = items.read_cursor(cursor, 3)
-            if owner != list_name:
+            if owner != account_id:
                 raise items.bad_cursor()
             if last_created < oldest:
                 # DynamoDB refuses a start outside of the range, and nothing older is asked for.
@@ -110,7 +110,7 @@ class DynamoDBMessageStore:
                 KeyConditionExpression="#account = :account AND created_at >= :oldest",
                 ExpressionAttributeNames={"#account": "account"},
                 ExpressionAttributeValues={":account": {"S": account_id}, ":oldest": {"S": oldest}},
-                ScanIndexForward=oldest_first,
+                ScanIndexForward=False,
                 # One more than asked for tells whether the list goes on; DynamoDB's own key could lead to nothing.
                 Limit=limit + 1,
                 **query,
@@ -118,17 +118,37 @@ class DynamoDBMessageStore:
         rows = [(item["id"]["S"], item["created_at"]["S"]) for item in answer["Items"]]
         page = rows[:limit]
         goes_on = len(rows) > limit
-        return Page(tuple(row[0] for row in page), items.write_cursor(list_name, *page[-1]) if goes_on else "")
+        return Page(tuple(row[0] for row in page), items.write_cursor(account_id, *page[-1]) if goes_on else "")
+
+
+    def held(self, account_id: str, *, limit: int) -> tuple[str, ...]:
+        """Give the ids of messages that are held for a mailbox (not for its quota), the oldest first."""
+        with calling("dynamodb:Query"):
+            answer = self._client.query(
+                TableName=self._table,
+                IndexName="by_holder",
+                KeyConditionExpression="held_for = :account",
+                ExpressionAttributeValues={":account": {"S": account_id}},
+                Limit=limit,
+            )
+        return tuple(item["id"]["S"] for item in answer["Items"])
 
 
 def to_item(record: MessageRecord) -> items.Item:
-    """Write a record as an item: `created_at` is the index's sort key, attempts are rows without names."""
+    """Write a record as an item: `created_at` is the indexes' sort key, attempts are rows without names.
+
+    `held_for` is there while the message waits for its mailbox: the index of these holds nothing else.
+    """
     values = items.pack(record)
+    if record.waits_for_mailbox:
+        values["held_for"] = record.account
     values["created_at"] = rfc3339(record.created_at)
     if record.expires_at:
         values["expires_at"] = items.whole_seconds(record.expires_at)
     if record.attempts:
         values["attempts"] = [[getattr(attempt, name) for name in _ATTEMPT_FIELDS] for attempt in record.attempts]
+    if record.refused:
+        values["refused"] = [[getattr(each, name) for name in _REFUSED_FIELDS] for each in record.refused]
     return items.encode(values)
 
 
@@ -142,6 +162,9 @@ def from_item(item: Any) -> MessageRecord:
         created_at=datetime.fromisoformat(values["created_at"]).timestamp(),
         # A row written before a field was added is shorter.
         attempts=tuple(Attempt(**dict(zip(_ATTEMPT_FIELDS, row, strict=False))) for row in values.get("attempts", ())),
+        refused=tuple(
+            RefusedRecipient(**dict(zip(_REFUSED_FIELDS, row, strict=False))) for row in values.get("refused", ())
+        ),
     )
 
 

@@ -236,10 +236,10 @@ class Granting:
         definition = self.definitions(registration.kind)
         for _ in range(_TRIES):
             active = self.lease.granted(account, stored, definition=definition, ends_in=ends_in)
-            # What the operator paused stays paused, whoever consents.
-            paused = account.state is AccountState.PAUSED or account.pause_kept
-            state = AccountState.PAUSED if paused else AccountState.ACTIVE
-            active = replace(active, state=state, scopes_wanted=registration.scopes)
+            # Whatever was held for it is to be sent; the mark is there should whoever asks for that die first.
+            active = replace(
+                active, state=_reopened(account), scopes_wanted=registration.scopes, drain_from=self.clock()
+            )
             result = self._replace(active, expected=account)
             if result == active:
                 return active
@@ -265,6 +265,11 @@ def _no_refresh_token() -> ConsentRefused:
 def mailbox_of(error: MailbearerError, account: Account) -> str:
     """Give the mailbox whose grant it is that came to this end; empty if nobody knows."""
     return error.address if isinstance(error, AnotherMailbox) else account.address.lower()
+
+
+def _reopened(account: Account) -> AccountState:
+    """Give the state of a mailbox that is connected: what the operator paused stays paused, whoever consents."""
+    return AccountState.PAUSED if account.state is AccountState.PAUSED or account.pause_kept else AccountState.ACTIVE
 
 
 def _not_cut_off(account: Account, *, before: Account) -> Account:

@@ -59,7 +59,7 @@ class Import:
         handed_in = _read(body)
         registration = self.tickets.registration_of(account)
         if registration.flow.unattended:
-            msg = f"{registration.name} gets its tokens by itself; there is no refresh token to import."
+            msg = f"{registration.name} works without a refresh token ({registration.flow}); there is none to import."
             raise Conflict(msg)
         if account.state in _CONNECTED:
             msg = f"{account.address} is connected already. Revoke it first, then import."

@@ -60,7 +60,7 @@ class CredentialWatch:
         """
         watched = Watched()
         for registration in self.registrations.listing():
-            if self.clock() - registration.checked_at < EVERY:
+            if not registration.flow.has_token or self.clock() - registration.checked_at < EVERY:
                 continue
             try:
                 self._look(registration, watched)

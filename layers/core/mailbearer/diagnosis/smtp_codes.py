@@ -102,6 +102,7 @@ ENHANCED = _by_key(
     (mail.MAIL_LOOP, "5.4.6"),
     (mail.TOO_MANY_RECIPIENTS, "5.5.3"),
     (smtp.HVE_SUBMISSION, "5.5.124"),
+    (transport.SMTPUTF8_UNAVAILABLE, "5.6.7 5.6.8 5.6.9 5.6.10"),
     (smtp.MECHANISM, "5.7.4 5.7.11"),
     (smtp.TLS_REQUIRED, "5.7.10"),
     (smtp.AUTH_REQUIRED, "5.7.3 5.7.57"),

@@ -28,6 +28,13 @@ CONNECTION_LOST = Diagnosis(
     cause="The connection broke before the message had left.",
     remedy=WAIT,
 )
+DRAFT_UNFINISHED = Diagnosis(
+    code="draft_unfinished",
+    who=Who.NOBODY,
+    retry=True,
+    cause="A large message could not be put together at the provider; it was not sent. A draft may have stayed behind.",
+    remedy=WAIT,
+)
 UNSAFE_ENDPOINT = Diagnosis(
     code="unsafe_endpoint",
     who=Who.OPERATOR,
@@ -133,8 +140,23 @@ ADDRESS_INVALID = Diagnosis(
     code="address_invalid",
     answer=Answer.MESSAGE,
     who=Who.USER,
-    cause="The envelope holds something that is no address in ASCII.",
+    cause="The envelope holds something that is no address.",
     remedy="Correct the recipients and send it as a new message.",
+)
+NOT_EXPRESSIBLE = Diagnosis(
+    code="not_expressible",
+    answer=Answer.MESSAGE,
+    who=Who.USER,
+    cause="The way the mailbox's mail goes has no place for something in the message; nothing was left out silently.",
+    remedy="Leave out what the detail names, send from the mailbox's own address, or through a mailbox that goes by "
+    "SMTP.",
+)
+SMTPUTF8_NEEDED = Diagnosis(
+    code="smtputf8_needed",
+    answer=Answer.MESSAGE,
+    who=Who.USER,
+    cause="An address has letters beyond ASCII before the @ (RFC 6531), and the mailbox's API does not carry such ones.",
+    remedy="Use another address of theirs, or send through a mailbox that goes by SMTP.",
 )
 BARE_LINE_END = Diagnosis(
     code="bare_line_end",
@@ -142,6 +164,14 @@ BARE_LINE_END = Diagnosis(
     who=Who.USER,
     cause="The message has line ends other than CRLF, by which one message can be smuggled inside another.",
     remedy="Write the raw message with CRLF and send it as a new one.",
+)
+SMTPUTF8_UNAVAILABLE = Diagnosis(
+    code="smtputf8_unavailable",
+    answer=Answer.MESSAGE,
+    who=Who.USER,
+    cause="An address has letters beyond ASCII before the @, or a raw message has them in its header, and a server on "
+    "the way does not take such mail (RFC 6531).",
+    remedy="Use another address of theirs, and encode the raw message's header (RFC 2047).",
 )
 NEEDS_8BITMIME = Diagnosis(
     code="needs_8bitmime",

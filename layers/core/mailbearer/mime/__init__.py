@@ -1,9 +1,13 @@
-"""Writes messages as MIME: CRLF, 7bit clean, byte for byte the same each time."""
+"""Writes messages as MIME: CRLF, 7bit clean, byte for byte the same each time.
+
+Only an address that cannot be written otherwise makes its header UTF-8 (RFC 6532).
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mailbearer.addresses import needs_smtputf8
 from mailbearer.mime.headers import address_field, date_field, text_field, token_field
 from mailbearer.mime.parts import Part, attachment_part, multipart, text_part
 from mailbearer.mime.raw import compose_raw, read_raw
@@ -25,7 +29,7 @@ def compose(message: Message, *, bcc_header: bool) -> bytes:
     part = _content(message)
     head = f"{_header(message, bcc_header=bcc_header)}MIME-Version: 1.0\r\n{part.fields}\r\n"
     end = b"" if part.body[-1].endswith(b"\r\n") else b"\r\n"
-    return b"".join((head.encode("ascii"), *part.body, end))
+    return b"".join((head.encode("utf-8" if needs_smtputf8(message) else "ascii"), *part.body, end))
 
 
 def _header(message: Message, *, bcc_header: bool) -> str:
@@ -60,15 +64,24 @@ def _unsubscribe(unsubscribe: Unsubscribe) -> str:
     return fields
 
 
+def _text_of(html: str) -> str | None:
+    """Give the text for a message that came without; a part that says nothing is better left out."""
+    # `html` alone takes milliseconds to import.
+    from mailbearer.mime.plain_text import plain_text  # noqa: PLC0415 - many messages bring a text of their own
+
+    return plain_text(html) or None
+
+
 def _content(message: Message) -> Part:
     """Nest the parts: mixed(alternative(text, related(html, images)), attachments), each layer only where needed."""
     seed = message.message_id
     # A Content-ID is worth something only beside the HTML that names it.
+    text = message.text if message.text is not None or message.html is None else _text_of(message.html)
     related = [item for item in message.attachments if item.content_id] if message.html is not None else []
     others = [item for item in message.attachments if not (item.content_id and related)]
     bodies: list[Part] = []
-    if message.text is not None:
-        bodies.append(text_part(message.text, "plain"))
+    if text is not None:
+        bodies.append(text_part(text, "plain"))
     if message.html is not None:
         html = text_part(message.html, "html")
         if related:

@@ -1,4 +1,4 @@
-"""Header fields of RFC 5322, folded, in ASCII whatever the script (RFC 2047, RFC 2231)."""
+"""Header fields of RFC 5322, folded; in ASCII whatever the script (RFC 2047, 2231), but for addresses (RFC 6532)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,12 @@ _BLANK = 32
 
 _PLAIN_TEXT = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_TOKEN_VALUE = re.compile(r"[A-Za-z0-9 ._+()@,;:\[\]{}~^!#$&'=/-]*")
+# No ";" and no "=": some parsers take what is between quotes for another parameter.
+_TOKEN_VALUE = re.compile(r"[A-Za-z0-9 ._+()@,:\[\]{}~^!#$&'/-]*")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _ADDRESS = re.compile(
-    r"""(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+|"(?:[ !#-\[\]-~]|\\[ -~])*")@(?:[A-Za-z0-9._-]+|\[[!-Z^-~]+\])"""
+    r"""(?:[\xa1-\U0010ffffA-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+|"(?:[ !#-\[\]-~]|\\[ -~])*")"""
+    r"""@(?:[A-Za-z0-9._-]+|\[[!-Z^-~]+\])"""
 )
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _WORDS = re.compile(r" *[^ ]+")
@@ -166,7 +168,8 @@ def _encoded_word(text: str, *, quoted: bool) -> str:
 def _mailbox(field: str, address: Address) -> list[str]:
     email, name = address.email, address.name
     if not _ADDRESS.fullmatch(email):
-        raise refused(field, f"{email[:80]!r} is not an address in ASCII.")
+        raise refused(field, f"{email[:80]!r} is not an address with a domain in ASCII.")
+    checked(field, email)
     if not name:
         return [email]
     if _PLAIN_PHRASE.fullmatch(name) and "=?" not in name and len(name) <= _LONGEST_QUOTED_NAME:

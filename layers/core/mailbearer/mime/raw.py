@@ -5,14 +5,18 @@ from __future__ import annotations
 import binascii
 import re
 
+from mailbearer.addresses import check_email, unsafe_in_header
 from mailbearer.errors import Fault
 from mailbearer.message import Address, Message
-from mailbearer.mime.headers import address_field, date_field, token_field
+from mailbearer.mime.headers import LINE_LIMIT, address_field, date_field, token_field
 from mailbearer.mime.parts import crlf
 from mailbearer.ports.mail import RawHeaders
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(?:[^\r\n]*\r\n)(?:[ \t][^\r\n]*\r\n)*")
-_WELL_FORMED_HEADER = re.compile(rb"(?:[!-9;-~]+:[^\r\n\0]*\r\n(?:[ \t][^\r\n\0]*\r\n)*)+")
+_WELL_FORMED_HEADER = re.compile(rb"(?:[!-9;-~]+:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)+")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
+_LONGEST_HEADER = 128 * 1024
 _MESSAGE_ID = re.compile(r"[!-~]{1,900}")
 _PARSER_DEFECTS = (ArithmeticError, AttributeError, LookupError, NameError, RecursionError, TypeError, ValueError)
 """What the standard library's parser raises at fields it does not foresee, such as `Cc: foo@`."""
@@ -25,14 +29,19 @@ def read_raw(data: bytes) -> RawHeaders:
     """Read the header of a raw message strictly: what two parsers could read in two ways is a fault."""
     # Only raw messages need the standard library's parser, which takes 20 ms to import.
     from email.errors import MessageError  # noqa: PLC0415
-    from email.parser import BytesHeaderParser  # noqa: PLC0415
+    from email.parser import HeaderParser  # noqa: PLC0415
     from email.policy import default  # noqa: PLC0415
 
-    head, _ = _split(crlf(data))
-    if not _WELL_FORMED_HEADER.fullmatch(head):
-        return RawHeaders(faults=(_fault("raw_malformed", "The header is not a list of header fields (RFC 5322)."),))
+    whole = crlf(data)
+    head, _ = _split(whole)
+    if len(head) > _LONGEST_HEADER:
+        return RawHeaders(faults=(_fault("raw_malformed", f"The header has at most {_LONGEST_HEADER} octets."),))
+    # What is not UTF-8 becomes lone surrogates, which cannot stand in a header.
+    text = head.decode("utf-8", "surrogateescape")
+    if problem := _misshapen(data, whole, head, text):
+        return RawHeaders(faults=(_fault("raw_malformed", problem),))
     faults: list[Fault] = []
-    parsed = BytesHeaderParser(policy=default).parsebytes(head)
+    parsed = HeaderParser(policy=default).parsestr(text)
     names = [name.lower() for name in parsed]
     faults += [_fault("raw_repeated", f"{name} may stand only once.") for name in _ONCE if names.count(name) > 1]
     if any(name.startswith("resent-") for name in names):
@@ -48,7 +57,7 @@ def read_raw(data: bytes) -> RawHeaders:
         faults.append(_fault("raw_no_from", "The message has no From field."))
     elif len(found["from"]) != 1 and not faults:
         faults.append(_fault("raw_from_not_one", "From has to name exactly one address."))
-    message_id = next((str(text).strip() for name, text in parsed.raw_items() if name.lower() == "message-id"), "")
+    message_id = next((str(value).strip() for name, value in parsed.raw_items() if name.lower() == "message-id"), "")
     if "message-id" in names and not _MESSAGE_ID.fullmatch(message_id):
         faults.append(
             _fault("raw_message_id_invalid", "Message-ID is one word of up to 900 printable ASCII characters.")
@@ -76,7 +85,7 @@ def compose_raw(message: Message, *, bcc_header: bool) -> bytes:
         added += token_field("Message-ID", [message.message_id])
     if bcc_header and message.bcc:
         added += address_field("Bcc", message.bcc)
-    return b"".join((added.encode("ascii"), *kept, b"\r\n", body))
+    return b"".join((added.encode(), *kept, b"\r\n", body))
 
 
 def _split(data: bytes) -> tuple[bytes, bytes]:
@@ -87,16 +96,44 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
     return (data if data.endswith(b"\r\n") else data + b"\r\n"), b""
 
 
+def _misshapen(data: bytes, whole: bytes, head: bytes, text: str) -> str:
+    """Say why a message cannot be read in one way only, or nothing.
+
+    `whole` is `data` with CRLF, `head` its header and `text` that header decoded.
+    """
+    blank = _BLANK_LINE.search(data)
+    line_ends = set(_LINE_END.findall(data, 0, blank.end() if blank else len(data)))
+    unsafe = unsafe_in_header(text.replace("\r\n", "").replace("\t", ""))
+    longest = max(map(len, whole.split(b"\r\n")))
+    checks = (
+        (b"\0" in data, "NUL cannot stand in a message (RFC 5322 section 2.3)."),
+        (longest > LINE_LIMIT, f"A line has at most {LINE_LIMIT} octets (RFC 5322 section 2.1.1)."),
+        (len(line_ends) > 1, "The header mixes line ends; write CRLF throughout."),
+        (not _WELL_FORMED_HEADER.fullmatch(head), "The header is not a list of header fields (RFC 5322)."),
+        (unsafe, "The header holds control characters, other line breaks, or what is not UTF-8 (RFC 6532)."),
+    )
+    return next((words for wrong, words in checks if wrong), "")
+
+
 def _addresses(header: object, name: str, faults: list[Fault]) -> tuple[Address, ...]:
     """Take the addresses of a parsed field; groups give their members (none for `undisclosed-recipients:;`)."""
+    # The one defect that is none since RFC 6532.
+    from email.errors import NonASCIILocalPartDefect  # noqa: PLC0415 - see above
+
     addresses: list[Address] = []
-    defects = getattr(header, "defects", ())
+    defects = [found for found in getattr(header, "defects", ()) if not isinstance(found, NonASCIILocalPartDefect)]
     for address in getattr(header, "addresses", ()):
         email = f"{address.username}@{address.domain}"
-        if not address.username or not address.domain or not email.isascii():
-            faults.append(_fault("raw_address_invalid", f"{name} holds something that is no address in ASCII."))
-            continue
-        addresses.append(Address(address.addr_spec, address.display_name))
+        if not address.username or not address.domain:
+            faults.append(_fault("raw_address_invalid", f"{name} holds something that is no address."))
+        elif email.isascii():
+            addresses.append(Address(address.addr_spec, address.display_name))
+        else:
+            problem, checked = check_email(email)
+            if problem:
+                faults.append(_fault("raw_address_invalid", f"{name}: {problem}"))
+            else:
+                addresses.append(Address(checked, address.display_name))
     if defects and not any(fault.code == "raw_address_invalid" for fault in faults):
         faults.append(_fault("raw_address_invalid", f"{name} is not a list of addresses after RFC 5322."))
     return tuple(addresses)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mailbearer.audit import AuditEvent
+    from mailbearer.capture import Capture
     from mailbearer.ports.stores import Due
     from mailbearer.upload import Upload
 
@@ -99,10 +100,22 @@ class PointedContent(Protocol):
 
 
 class CaptureStore(Protocol):
-    """What the sandbox transport took instead of sending it."""
+    """What the sandbox transport took instead of sending it; it is kept for 30 days. Every call raises `Unavailable`."""
 
-    def put(self, account_id: str, message_id: str, captured: Mapping[str, object], mime: bytes) -> None:
-        """Keep a captured message with its envelope. Raises `Unavailable`."""
+    def put(self, capture: Capture, mime: bytes) -> str:
+        """Keep a captured message; the same again takes its place. Gives the name under which it lies."""
+
+    def find(self, account_id: str, message_id: str) -> Capture | None:
+        """Read the envelope of a captured message by its RFC 5322 Message-ID; None if there is none."""
+
+    def read(self, account_id: str, message_id: str) -> bytes | None:
+        """Read the MIME of a captured message; None if there is none."""
+
+    def listing(self, account_id: str, *, limit: int) -> list[Capture]:
+        """List what was captured for an account, the newest first."""
+
+    def count_try(self, account_id: str, message_id: str) -> int:
+        """Count one more try at a message; gives how many there have been."""
 
 
 class AuditLog(Protocol):

@@ -35,7 +35,7 @@ class Transport(Protocol):
     """How many calls may run at once for one mailbox."""
 
     deadline: float
-    """The longest one call can take, in seconds."""
+    """The longest that one call with a message of usual size can take, in seconds."""
 
     size_limit: int
     """The largest MIME message this transport carries, in bytes."""
@@ -45,6 +45,9 @@ class Transport(Protocol):
 
     needs_token: bool
     """Whether it wants an access token."""
+
+    def deadline_for(self, size: int) -> float:
+        """Give the longest that one call with a message of `size` bytes can take, in seconds."""
 
     def send(self, outgoing: Outgoing, *, account: Account, registration: Registration, access_token: str) -> Outcome:
         """Make one call and classify its answer; never raises for anything the provider does."""

@@ -46,16 +46,16 @@ class MessageStore(Protocol):
         """Read up to 100 records by id; missing ones are left out."""
 
     def replace(self, new: MessageRecord, *, expected: MessageRecord) -> MessageRecord:
-        """Write `new` if status, attempt and owner are still those of `expected`; give the record that stands there.
+        """Write `new` if status, attempt, owner and `retry_at` are still those of `expected`; give what stands there.
 
         Raises `NotFound` if there is none.
         """
 
-    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str, oldest_first: bool = False) -> Page:
-        """List an account's messages created at or after `since`, newest first unless `oldest_first`.
+    def by_account(self, account_id: str, *, since: float, limit: int, cursor: str) -> Page:
+        """List an account's messages created at or after `since`, newest first."""
 
-        A cursor is good for the order in which its list was read.
-        """
+    def held(self, account_id: str, *, limit: int) -> tuple[str, ...]:
+        """Give the ids of messages that are held for a mailbox (not for its quota), the oldest first."""
 
 
 class AccountStore(Protocol):
@@ -87,7 +87,8 @@ class AccountStore(Protocol):
     def due(self, now: float) -> Iterator[Due]:
         """Give the accounts whose `due_at` has come, the longest overdue first; each once, read as they are asked for.
 
-        Only active and paused accounts are ever due, and those whose revocation is pending.
+        Only active and paused accounts are ever due, those whose owner has to be told of a dead grant, and those whose
+        revocation is pending.
         """
 
 
@@ -147,8 +148,11 @@ class TemplateStore(Protocol):
     def listing(self, *, limit: int, cursor: str) -> tuple[list[Template], str]:
         """List templates by name; the second value continues the list, empty at its end."""
 
-    def add_version(self, version: TemplateVersion) -> TemplateVersion:
-        """Put the version if there is none of this number; give the one that stands there."""
+    def add_version(self, version: TemplateVersion, *, since: float) -> TemplateVersion:
+        """Put the version if there is none of this number; give the one that stands there.
+
+        One that was made before `since` (epoch seconds) is left from another template of that name and does not count.
+        """
 
     def version(self, name: str, version: int) -> TemplateVersion | None:
         """Read one version."""

@@ -10,6 +10,7 @@ from mailbearer.errors import ClientRefused, GrantDead, TokenError
 from mailbearer.news import News
 from mailbearer.pauses import chance
 from mailbearer.probing.looking import Look, Looker
+from mailbearer.registration import check_has_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,7 @@ class Prober:
 
         So a grant that has ended at the provider becomes `consent_required` here, by the token endpoint's word. `asked`
         means that an operator asks, who may have mended something: a back-off does not count then. Raises the
-        `TokenError` family if there is no token to look with.
+        `TokenError` family if there is no token to look with, `Conflict` for a mailbox that needs none.
         """
         state, now = account.token, self.clock()
         if not asked and state.due_at > now and not state.lives(now + _NEEDED_FOR):
@@ -77,6 +78,7 @@ class Prober:
             waiting = account.changed(probe=replace(account.probe, due_at=state.due_at))
             return Probed(self.accounts.replace(waiting, expected=account), None)
         registration = self.registrations.get(account.provider)
+        check_has_token(registration, account.address)
         try:
             if registration is None:
                 raise ClientRefused(f"The registration {account.provider} does not exist.")

@@ -6,6 +6,12 @@ from mailbearer.definition import Cloud, Definition, ProbeBy, RefreshTokens
 from mailbearer.registration import Endpoints, Flow, SmtpServer
 
 _IDENTITY = ("openid", "email", "offline_access")
+_GRAPHS = (
+    "graph.microsoft.com",
+    "graph.microsoft.us",
+    "dod-graph.microsoft.us",
+    "microsoftgraph.chinacloudapi.cn",
+)
 _PUBLIC_CLIENT = ("Entra admin center > App registrations > {client_id} > Authentication: allow public client flows.",)
 _SERVICE_PRINCIPAL = (
     "Connect-ExchangeOnline -Organization {tenant}",
@@ -119,20 +125,18 @@ MICROSOFT = Definition(
     limits=(
         ("recipients_per_day", 10_000),
         ("messages_per_minute", 30),
-        ("smtp_connections", 3),
-        ("graph_concurrency", 4),
+        ("concurrency_smtp", 3),
+        ("concurrency_graph", 4),
         ("graph_requests_per_10_minutes", 10_000),
         ("graph_upload_bytes_per_5_minutes", 150_000_000),
         ("message_bytes_mime", 2_200_000),
         ("message_bytes", 35_000_000),
+        ("message_bytes_draft", 150_000_000),
     ),
     scope_names={
-        "Mail.Send": (
-            "https://graph.microsoft.com/Mail.Send",
-            "https://graph.microsoft.us/Mail.Send",
-            "https://dod-graph.microsoft.us/Mail.Send",
-            "https://microsoftgraph.chinacloudapi.cn/Mail.Send",
-        ),
+        name: tuple(f"https://{graph}/{name}" for graph in _GRAPHS)
+        # The last three only where the operator asks for them: to send large messages, and to look for sent ones.
+        for name in ("Mail.Send", "Mail.ReadWrite", "Mail.Read", "Mail.ReadBasic")
     },
     admin_steps={
         (Flow.DEVICE_CODE, "graph"): _PUBLIC_CLIENT,
@@ -154,7 +158,7 @@ MICROSOFT = Definition(
         ),
     },
     cautions={"smtp": "SMTP AUTH has to be switched on for the tenant or the mailbox, and security defaults block it."},
-    unverified=("limits.graph_concurrency",),
+    unverified=("limits.concurrency_graph",),
     setup_guide="docs/providers/microsoft.md",
     provider_guide="https://learn.microsoft.com/entra/identity-platform/quickstart-register-app",
 )

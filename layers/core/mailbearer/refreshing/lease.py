@@ -127,6 +127,7 @@ class Lease:
             updated_at=now,
             scopes_granted=tuple(stored.tokens.scope.split()),
             pause_kept=False,
+            notice_at=0,
             revocation_pending=False,
             token=_well(fresh, stored),
             probe=Probe(due_at=now),
@@ -172,6 +173,7 @@ class Lease:
             ),
             state=AccountState.CONSENT_REQUIRED,
             reason=reason,
+            notice_at=self.clock(),
             pause_kept=account.pause_kept or account.state is AccountState.PAUSED,
         )
 

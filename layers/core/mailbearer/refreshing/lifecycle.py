@@ -17,6 +17,7 @@ from mailbearer.refreshing.deadlines import calls_within
 from mailbearer.refreshing.refusals import OVERTAKEN_PAUSE, Refusals, Wish
 from mailbearer.refreshing.renewal import Renewal, read
 from mailbearer.refreshing.token_cache import TokenCache
+from mailbearer.registration import check_has_token
 from mailbearer.tally import Tally
 
 if TYPE_CHECKING:
@@ -112,7 +113,11 @@ class Lifecycle:
         return self._settle(wish, self.accounts.get(account_id))
 
     def rotate(self, account: Account) -> StoredToken:
-        """Refresh now because an operator asks, who may have mended something: a back-off does not count this once."""
+        """Refresh now because an operator asks, who may have mended something: a back-off does not count this once.
+
+        Raises `Conflict` for a mailbox that needs no token.
+        """
+        check_has_token(self.registrations.get(account.provider), account.address)
         wish = Wish(account_id=account.id, needed_until=account.token.expires_at + 1, at_once=True)
         return self._settle(wish, self.accounts.get(account.id))
 

@@ -11,6 +11,8 @@ from mailbearer.errors import Conflict, NotFound
 from mailbearer.pauses import backoff
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailbearer.ports import Clock, RandomBytes
     from mailbearer.ports.stores import AccountStore
     from mailbearer.probing.prober import Prober
@@ -31,6 +33,8 @@ class Deed(StrEnum):
     INVALID = "invalid"
     REVOCATION_FINISHED = "revocations_finished"
     REVOCATION_OPEN = "revocations_open"
+    DRAINED = "drained"
+    OWNER_TOLD = "owners_told"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,8 @@ class Upkeep:
     trail: Trail
     clock: Clock
     random_bytes: RandomBytes
+    drain: Callable[[Account], None]
+    invite: Callable[[Account], None]
 
     def work(self, account_id: str, *, begin_until: float) -> set[Deed]:
         """Refresh and probe, or finish a revocation; nothing if the account is not due any more.
@@ -60,6 +66,8 @@ class Upkeep:
             except Conflict:
                 return set()  # somebody else is at it
             return {Deed.REVOCATION_FINISHED if done.secret_retired else Deed.REVOCATION_OPEN}
+        if account.state is AccountState.CONSENT_REQUIRED:
+            return self._tell_owner(account)
         deeds: set[Deed] = set()
         if _has_come(account.token.due_at, self.clock()):
             # Due means now, ahead of the token's end: ask for one that outlives it.
@@ -73,6 +81,10 @@ class Upkeep:
         wanted = _has_come(account.probe.due_at, self.clock()) or (deeds and not account.probe.due_at)
         if wanted and account.state in _WITH_GRANT and self.clock() < begin_until:
             deeds |= self._probe(account)
+            account = self.accounts.get(account_id) or account
+        if _has_come(account.drain_due_at, self.clock()):
+            self._drain(account)
+            deeds.add(Deed.DRAINED)
         return deeds
 
     def put_off(self, account_id: str, *, failure: str = "") -> None:
@@ -104,7 +116,22 @@ class Upkeep:
             token = replace(token, due_at=now + pause, failures=token.failures + 1, failure=failure or token.failure)
         if _has_come(probe.due_at, now):
             probe = replace(probe, due_at=now + pause)
-        return account.changed(updated_at=now, token=token, probe=probe)
+        drain_from = now if _has_come(account.drain_due_at, now) else account.drain_from
+        notice_at = now + pause if _has_come(account.notice_at, now) else account.notice_at
+        return account.changed(updated_at=now, token=token, probe=probe, drain_from=drain_from, notice_at=notice_at)
+
+    def _tell_owner(self, account: Account) -> set[Deed]:
+        """Tell the owner of a dead grant; once, unless we die between the telling and the note of it."""
+        self.invite(account)
+        self.accounts.replace(account.changed(notice_at=0.0), expected=account)
+        return {Deed.OWNER_TOLD}
+
+    def _drain(self, account: Account) -> None:
+        """Ask again for held mail to be sent: whoever made the mailbox active may have died before he asked."""
+        self.drain(account)
+        asked = account.changed(drain_from=self.clock())
+        if self.accounts.replace(asked, expected=account) == asked:
+            self.trail.note("account.drain_asked", account.id, "queued")
 
     def _probe(self, account: Account) -> set[Deed]:
         valid = self.prober.probe(account).valid

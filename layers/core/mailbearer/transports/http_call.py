@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import ssl
+import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mailbearer.errors import UnsafeEndpoint
@@ -15,8 +14,12 @@ from mailbearer.transports.outcomes import explained, refused, remedy_of, unknow
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mailbearer.message import Outgoing
     from mailbearer.ports.mail import Greeting
     from mailbearer.registration import Registration
+
+_BYTES_OF_GRACE = 60_000_000
+_MOST_GRACE = 3.0
 
 
 class WayOut(Protocol):
@@ -49,21 +52,43 @@ class Answer:
         except ValueError:
             return None
 
-    def retry_after(self, now: float) -> float | None:
-        """Give the seconds that Retry-After asks for (RFC 9110 section 10.2.3), None if it is missing or unreadable."""
-        # Few answers carry it, and the standard library's mail package takes 20 ms to import.
-        from email.utils import parsedate_to_datetime  # noqa: PLC0415
 
-        value = self.headers.get("retry-after", "").strip()
-        try:
-            seconds = float(value)
-        except ValueError:
-            try:
-                moment = parsedate_to_datetime(value)
-            except ValueError:
-                return None
-            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
-        return max(seconds, 0.0) if math.isfinite(seconds) else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """The calls that one message or question takes, all before `end` (monotonic seconds), with one token."""
+
+    egress: WayOut
+    registration: Registration
+    token: str = field(repr=False)
+    end: float
+
+    def ask(self, method: str, url: str, *, media_type: str = "", body: bytes | None = None) -> Answer | Outcome:
+        """Make one call with the token; an outcome comes back instead of an answer if there is none."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        if media_type:
+            headers["Content-Type"] = media_type
+        return self.ask_without_token(method, url, headers=headers, body=body)
+
+    def ask_without_token(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer | Outcome:
+        """Make one call without the token, as `ask` does."""
+        left = self.end - time.monotonic()
+        if left <= 0:
+            return refused("connect_timeout", "The request could not be sent in time.")
+        return call(self.egress, method, url, headers=headers, body=body, registration=self.registration, deadline=left)
+
+
+def allowed_seconds(usual: float, size: int) -> float:
+    """Give the longest that a message of `size` bytes may take: up to three times the usual, for 120 MB and more."""
+    return usual * min(_MOST_GRACE, 1 + size / _BYTES_OF_GRACE)
+
+
+def unaddressable(outgoing: Outgoing) -> Outcome | None:
+    """Refuse addresses that the mail APIs do not carry (RFC 6531); the door refuses these first."""
+    if all(map(str.isascii, (outgoing.mail_from, *outgoing.rcpt_to))):
+        return None
+    return refused("smtputf8_needed", "An address has letters beyond ASCII before the @.")
 
 
 def call(
@@ -133,4 +158,8 @@ def judged(answer: Answer, surface: str, *, secret: str, now: float) -> Outcome:
         from mailbearer.diagnosis.mail_side import refused_by_status  # noqa: PLC0415 - as above
 
         outcome = replace(outcome, remedy=remedy_of(refused_by_status(answer.status)))
-    return replace(outcome, retry_after=answer.retry_after(now)) if outcome.remedy is Remedy.RETRY else outcome
+    if outcome.remedy not in {Remedy.RETRY, Remedy.HOLD}:
+        return outcome
+    from mailbearer.transports.retry_after import asked_pause  # noqa: PLC0415 - as above
+
+    return replace(outcome, retry_after=asked_pause(answer.headers.get("retry-after", ""), evidence.body, now))

@@ -9,6 +9,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mailbearer.addresses import unsafe_in_header
 from mailbearer.errors import UnsafeEndpoint
 from mailbearer.message import Outcome, Remedy
 from mailbearer.transports.kept_dialogues import KeptDialogues, Key
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mailbearer.transports.smtp_wire import Line
 
 _CONNECT_LIMIT = 10.0
-_PATH = re.compile(r"[!-;=?-~](?:[ -;=?-~]*[!-;=?-~])?")
+_PATH = re.compile(r"[!-;=?-~\x80-\U0010ffff](?:[ -;=?-~\x80-\U0010ffff]*[!-;=?-~\x80-\U0010ffff])?")
 
 
 class WayOut(Protocol):
@@ -40,7 +41,7 @@ class WayOut(Protocol):
 
 
 class SmtpTransport:
-    """Submits over kept connections: one message goes to all its recipients or to none."""
+    """Submits over kept connections; one message goes to those of its recipients whom the server takes."""
 
     per_mailbox = 3
     size_limit = 35_000_000
@@ -51,6 +52,10 @@ class SmtpTransport:
         self.deadline = deadline
         self._egress = egress
         self._kept = KeptDialogues(self.per_mailbox, clock)
+
+    def deadline_for(self, size: int) -> float:  # noqa: ARG002 - the largest fits into the usual time
+        """Give the longest that a call with a message of `size` bytes can take, in seconds."""
+        return self.deadline
 
     def send(self, outgoing: Outgoing, *, account: Account, registration: Registration, access_token: str) -> Outcome:
         """Hand the message over and classify what the server says; a kept connection found dead is replaced once."""
@@ -203,12 +208,16 @@ def _problem(outgoing: Outgoing, size_limit: int) -> Outcome | None:
     mime = outgoing.mime
     if len(mime) > size_limit:
         return refused("message_too_large", f"Up to {size_limit} bytes go over SMTP.")
-    if not outgoing.rcpt_to or not all(map(_PATH.fullmatch, (outgoing.mail_from, *outgoing.rcpt_to))):
-        return refused("address_invalid", "The envelope holds something that is no address in ASCII.")
+    if not outgoing.rcpt_to or not all(map(_writable, (outgoing.mail_from, *outgoing.rcpt_to))):
+        return refused("address_invalid", "The envelope holds something that is no address.")
     if not mime.count(b"\n") == mime.count(b"\r") == mime.count(b"\r\n"):
         # Servers differ on what a lone CR or LF ends, which is how one message is smuggled inside another.
         return refused("bare_line_end", "The message has line ends other than CRLF.")
     return None
+
+
+def _writable(address: str) -> bool:
+    return bool(_PATH.fullmatch(address)) and (address.isascii() or not unsafe_in_header(address))
 
 
 def _key(account: Account, registration: Registration, server: SmtpServer, token: str) -> Key:

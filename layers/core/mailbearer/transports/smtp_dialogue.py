@@ -5,15 +5,18 @@ from __future__ import annotations
 import binascii
 import select
 import time
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from mailbearer.message import Outcome, Remedy, Verdict
+from mailbearer.message import Outcome, Verdict
 from mailbearer.transports.outcomes import refused, unknown, words
 from mailbearer.transports.smtp_answers import Reply, Stage, classify
+from mailbearer.transports.smtp_recipients import nobody_left, refusals, reported
 from mailbearer.transports.smtp_wire import Line, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from mailbearer.message import Outgoing
 
@@ -23,6 +26,7 @@ _START_MAIL_INPUT = 354
 _CONTINUE = 334
 _SIGNED_IN = 235
 _CLOSING = 421
+_NO_MORE_RECIPIENTS = (452, "4.5.3")
 _IDLE_TOO_LONG = "4.4.2"
 _MECHANISMS = ("XOAUTH2", "OAUTHBEARER")
 
@@ -88,21 +92,24 @@ class Dialogue:
                 raise Refused(self._classified(Stage.AUTH, reply, challenge))
 
     def submit(self, outgoing: Outgoing, deadline: float) -> Outcome:
-        """Hand one message over to all its recipients or to none. Raises `Stale` only before any content has left."""
+        """Hand one message over to those of its recipients whom the server takes; the outcome names the others.
+
+        Raises `Stale` only before any content has left.
+        """
+        parameters = self._mail_parameters(outgoing)
+        if isinstance(parameters, Outcome):
+            return parameters
         now = time.monotonic()
         # A kept connection that died in silence must leave the time for a fresh one.
         self._wire.line.deadline = now + (deadline - now) * _KEPT_SHARE if self.kept else deadline
         try:
-            refusal = self._announce(outgoing)
+            replies = self._announce(outgoing, parameters)
         except OSError as error:
             self._spent = True
             if self.kept:
                 raise Stale from error
             return refused("connection_lost", "The connection broke before the message was sent.")
-        if refusal is not None:
-            return refusal
-        self._wire.line.deadline = deadline
-        return self._deliver(outgoing.mime, deadline)
+        return self._concluded(outgoing, replies, deadline)
 
     @property
     def reusable(self) -> bool:
@@ -129,71 +136,71 @@ class Dialogue:
 
     # --- the mail transaction -----------------------------------------------------------------------------------
 
-    def _announce(self, outgoing: Outgoing) -> Outcome | None:
-        """Say who sends to whom; None means that the server waits for the content."""
-        parameters = self._mail_parameters(outgoing.mime)
-        if isinstance(parameters, Outcome):
-            return parameters
-        commands = [(Stage.MAIL, f"MAIL FROM:<{outgoing.mail_from}>{parameters}")]
-        commands += [(Stage.RCPT, f"RCPT TO:<{address}>") for address in outgoing.rcpt_to]
-        commands.append((Stage.DATA, "DATA"))
+    def _announce(self, outgoing: Outgoing, parameters: str) -> list[Reply]:
+        """Say who sends to whom and ask to give the content; give the replies, as far as it was worth asking on."""
+        commands = [f"MAIL FROM:<{outgoing.mail_from}>{parameters}"]
+        commands += [f"RCPT TO:<{address}>" for address in outgoing.rcpt_to]
+        commands.append("DATA")
         step = _BATCH if "PIPELINING" in self._extensions else 1
-        replies: list[tuple[Stage, Reply]] = []
-        for start in range(0, len(commands), step):
-            batch = commands[start : start + step]
-            # All recipients are asked, so that the refused ones can all be named; content is not, once one was refused.
-            if batch[-1][0] is Stage.DATA and any(not reply.good for _, reply in replies):
+        replies: list[Reply] = []
+        while len(replies) < len(commands):
+            batch = commands[len(replies) : len(replies) + step]
+            nobody = batch == ["DATA"] and not any(reply.good for reply in replies[1:])
+            if nobody or (replies and not replies[0].good):
                 break
-            self._wire.line.sendall("".join(f"{command}\r\n" for _, command in batch).encode("ascii"))
-            for stage, _ in batch:
-                reply = self._wire.read()
-                if reply.code == _CLOSING or reply.enhanced == _IDLE_TOO_LONG:
+            self._wire.line.sendall("".join(f"{command}\r\n" for command in batch).encode())
+            for _ in batch:
+                replies.append(self._wire.read())
+                if replies[-1].code == _CLOSING or replies[-1].enhanced == _IDLE_TOO_LONG:
                     self._spent = True
-                    return self._farewell(stage, reply)
-                replies.append((stage, reply))
-        waiting = replies[-1][1].code == _START_MAIL_INPUT
-        refusals = [(index - 1, stage, reply) for index, (stage, reply) in enumerate(replies) if not reply.good]
-        if waiting and len(refusals) == 1:
-            return None
-        if waiting:
-            # A lone dot would send an empty message to those recipients that were taken (RFC 2920 section 3.1).
-            self._spent = True
-            refusals.pop()
-        else:
-            self._reset()
-        return self._refusal(outgoing.rcpt_to, refusals or [(-1, *replies[-1])])
+                    if self.kept:
+                        raise Stale
+                    return replies
+            if (replies[-1].code, replies[-1].enhanced) == _NO_MORE_RECIPIENTS:
+                # The rest would be told the same, until the server hangs up for all those errors.
+                replies += replies[-1:] * (len(commands) - 1 - len(replies))
+        return replies
 
-    def _mail_parameters(self, mime: bytes) -> str | Outcome:
-        """Give the parameters of MAIL (RFC 1870, RFC 6152), or the outcome if this server cannot take the message."""
+    def _concluded(self, outgoing: Outgoing, replies: list[Reply], deadline: float) -> Outcome:
+        """Give the content to the recipients that were taken, or give up."""
+        count = len(outgoing.rcpt_to)
+        mail, rcpt, data = replies[0], replies[1 : count + 1], replies[count + 1 :]
+        found = refusals(outgoing.rcpt_to, rcpt, partial(self._classified, Stage.RCPT)) if mail.good else []
+        anybody = any(reply.good for reply in rcpt)
+        waiting = bool(data) and data[0].code == _START_MAIL_INPUT
+        if self._spent:
+            stage = Stage.DATA if data else Stage.RCPT if rcpt else Stage.MAIL
+            outcome = self._classified(stage, replies[-1])
+        elif mail.good and waiting and anybody:
+            self._wire.line.deadline = deadline
+            outcome = self._deliver(outgoing.mime, deadline)
+        else:
+            self._withdraw(waiting=waiting, anybody=anybody)
+            if not mail.good:
+                outcome = self._classified(Stage.MAIL, mail)
+            else:
+                outcome = self._classified(Stage.DATA, data[0]) if anybody else nobody_left(found)
+        return replace(outcome, refused=reported(found)) if found else outcome
+
+    def _mail_parameters(self, outgoing: Outgoing) -> str | Outcome:
+        """Give the parameters of MAIL (RFC 1870, 6152, 6531), or the outcome if this server cannot take the message."""
+        mime = outgoing.mime
         parameters = ""
         if "SIZE" in self._extensions:
             limit = self._extensions["SIZE"]
             if limit.isdecimal() and 0 < int(limit) < len(mime):
                 return refused("message_too_large", f"The server takes up to {limit} bytes.")
             parameters = f" SIZE={len(mime)}"
-        if mime.isascii():
+        utf8 = not "".join((outgoing.mail_from, *outgoing.rcpt_to)).isascii()
+        if mime.isascii() and not utf8:
             return parameters
+        if utf8 or not mime[: mime.find(b"\r\n\r\n")].isascii():
+            if not {"SMTPUTF8", "8BITMIME"} <= self._extensions.keys():
+                return refused("smtputf8_unavailable", "The server does not offer SMTPUTF8.")
+            return f"{parameters} BODY=8BITMIME SMTPUTF8"
         if "8BITMIME" not in self._extensions:
             return refused("needs_8bitmime", "The server takes 7bit messages only.")
         return f"{parameters} BODY=8BITMIME"
-
-    def _farewell(self, stage: Stage, reply: Reply) -> Outcome:
-        if self.kept:
-            raise Stale
-        return self._classified(stage, reply)
-
-    def _refusal(self, recipients: Sequence[str], refusals: list[tuple[int, Stage, Reply]]) -> Outcome:
-        """Give the refusal that weighs most, and name every recipient that was refused."""
-        first = refusals[0]
-        if first[1] is Stage.MAIL:
-            return self._classified(Stage.MAIL, first[2])
-        refused_recipients = [(index, reply) for index, stage, reply in refusals if stage is Stage.RCPT]
-        if not refused_recipients:
-            return self._classified(Stage.DATA, first[2])
-        outcomes = [self._classified(Stage.RCPT, reply) for _, reply in refused_recipients]
-        worst = next((outcome for outcome in outcomes if outcome.remedy is Remedy.NONE), outcomes[0])
-        named = ", ".join(f"{recipients[index]} ({reply.provider_code})" for index, reply in refused_recipients[:20])
-        return refused(worst.code, f"Refused: {named}. {worst.detail}")
 
     def _deliver(self, mime: bytes, deadline: float) -> Outcome:
         start = b"." if mime.startswith(b".") else b""
@@ -226,11 +233,19 @@ class Dialogue:
             return self._classified(Stage.CONTENT, reply)
         return refused("connection_lost", "The connection broke before the message had left.")
 
-    def _reset(self) -> None:
+    def _withdraw(self, *, waiting: bool, anybody: bool) -> None:
+        """Give a transaction up, so that the connection serves for the next one, if it can be had without a message."""
+        if waiting and anybody:
+            # A lone dot would send an empty message to those that were taken.
+            self._spent = True
+            return
         try:
-            self._spent = not self._wire.ask("RSET").good
+            # A server that waits for content that is for nobody gets none (RFC 2920 section 3.1).
+            reply = self._wire.ask("." if waiting else "RSET")
         except OSError:
             self._spent = True
+        else:
+            self._spent = reply.code == _CLOSING if waiting else not reply.good
 
     # --- signing in ---------------------------------------------------------------------------------------------
 

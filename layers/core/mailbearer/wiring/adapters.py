@@ -19,21 +19,30 @@ from mailbearer.aws.messages import DynamoDBMessageStore
 from mailbearer.aws.queue import SQSMessageQueue
 from mailbearer.aws.registrations import DynamoDBRegistrationStore
 from mailbearer.aws.tokens import SecretsManagerTokenVault
+from mailbearer.built_in_registrations import BuiltInRegistrations
 from mailbearer.trail import BufferedTrail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailbearer.aws.audit_spool import S3AuditSpool
+    from mailbearer.aws.captures import S3CaptureStore
     from mailbearer.aws.consents import DynamoDBConsentStore
     from mailbearer.aws.credentials import SecretsManagerCredentialVault
     from mailbearer.aws.keys import DynamoDBKeyStore
+    from mailbearer.aws.ledgers import DynamoDBLedgerStore
+    from mailbearer.aws.pointed import S3PointedContent
     from mailbearer.aws.rotation_queue import SQSRotationQueue
+    from mailbearer.aws.schedules import EventBridgeSchedules
+    from mailbearer.aws.suppressions import DynamoDBSuppressionStore
+    from mailbearer.aws.templates import DynamoDBTemplateStore
+    from mailbearer.aws.uploads import S3UploadStore
     from mailbearer.config import Settings
     from mailbearer.egress import Egress
     from mailbearer.ports import Clock, RandomBytes
     from mailbearer.ports.mail import Transport
     from mailbearer.ports.provider import AuthorizationServer
+    from mailbearer.rendering.engine import JinjaEngine
 
 # Imports inside the factories are there because a function pays only for what it uses: authlib alone costs as much as
 # all the rest together, and a worker whose tokens are fresh never needs it.
@@ -78,9 +87,10 @@ class Adapters:
         return DynamoDBConsentStore(self.clients.dynamodb, self.settings.consents_table)
 
     @cached_property
-    def registrations(self) -> DynamoDBRegistrationStore:
-        """Give the registrations."""
-        return DynamoDBRegistrationStore(self.clients.dynamodb, self.settings.registrations_table)
+    def registrations(self) -> BuiltInRegistrations:
+        """Give the registrations, those that are built in among them."""
+        store = DynamoDBRegistrationStore(self.clients.dynamodb, self.settings.registrations_table)
+        return BuiltInRegistrations(store)
 
     @cached_property
     def keys(self) -> DynamoDBKeyStore:
@@ -120,9 +130,73 @@ class Adapters:
         return SQSRotationQueue(self.clients.sqs, self.settings.rotation_queue_url)
 
     @cached_property
+    def schedules(self) -> EventBridgeSchedules:
+        """Give what brings bodies onto the message queue later."""
+        from mailbearer.aws.schedules import EventBridgeSchedules
+
+        settings = self.settings
+        return EventBridgeSchedules(
+            self.clients.scheduler,
+            self.clock,
+            group=settings.schedule_group,
+            role_arn=settings.schedule_role_arn,
+            queue_arn=settings.queue_arn,
+            dead_letter_queue_arn=settings.dead_letter_queue_arn,
+        )
+
+    @cached_property
+    def captures(self) -> S3CaptureStore:
+        """Give what the sandbox transport took."""
+        from mailbearer.aws.captures import S3CaptureStore
+
+        return S3CaptureStore(self.clients.s3, self.settings.content_bucket)
+
+    @cached_property
+    def upload_store(self) -> S3UploadStore:
+        """Give the uploads in the content bucket."""
+        from mailbearer.aws.uploads import S3UploadStore
+
+        return S3UploadStore(self.clients.s3, self.settings.content_bucket)
+
+    @cached_property
+    def suppression_store(self) -> DynamoDBSuppressionStore:
+        """Give the suppressions."""
+        from mailbearer.aws.suppressions import DynamoDBSuppressionStore
+
+        return DynamoDBSuppressionStore(self.clients.dynamodb, self.settings.suppressions_table)
+
+    @cached_property
+    def template_store(self) -> DynamoDBTemplateStore:
+        """Give the templates."""
+        from mailbearer.aws.templates import DynamoDBTemplateStore
+
+        return DynamoDBTemplateStore(self.clients.dynamodb, self.settings.templates_table)
+
+    @cached_property
+    def template_engine(self) -> JinjaEngine:
+        """Give what fills templates in."""
+        from mailbearer.rendering.engine import JinjaEngine
+
+        return JinjaEngine(time.monotonic)
+
+    @cached_property
+    def ledgers(self) -> DynamoDBLedgerStore:
+        """Give the mailboxes' ledgers."""
+        from mailbearer.aws.ledgers import DynamoDBLedgerStore
+
+        return DynamoDBLedgerStore(self.clients.dynamodb, self.settings.ledgers_table)
+
+    @cached_property
     def content(self) -> S3ContentStore:
         """Give the content bucket."""
         return S3ContentStore(self.clients.s3, self.settings.content_bucket)
+
+    @cached_property
+    def pointed(self) -> S3PointedContent:
+        """Give the bodies that senders put into the bucket for the queue."""
+        from mailbearer.aws.pointed import S3PointedContent
+
+        return S3PointedContent(self.clients.s3, self.settings.content_bucket)
 
     @cached_property
     def events(self) -> EventBridgeBus:
@@ -177,13 +251,18 @@ class Adapters:
 
             return GmailTransport(self.egress, self.clock)
         if name == "graph":
+            from mailbearer.mime import compose
             from mailbearer.transports.graph import GraphTransport
 
-            return GraphTransport(self.egress, self.clock)
+            return GraphTransport(self.egress, self.clock, compose)
         if name == "smtp":
             from mailbearer.transports.smtp import SmtpTransport
 
             return SmtpTransport(self.egress, self.clock)
+        if name == "sandbox":
+            from mailbearer.transports.sandbox import SandboxTransport
+
+            return SandboxTransport(self.captures, self.clock, self._sleep)
         msg = f"There is no transport {name!r}."
         raise LookupError(msg)
 

@@ -1,0 +1,1 @@
+"""Templates: keeping them, and filling them in."""
