@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 # What says in an AWS request what it is about, and what it is called in a table.
 _TARGETS = ("TableName", "SecretId", "logGroupName")
+_TABLES = ("accounts", "registrations", "messages", "ledgers", "suppressions", "templates")
 _SERVICES = {
     "dynamodb": "DynamoDB",
     "secrets-manager": "Secrets Manager",
     "cloudwatch-logs": "Logs",
     "eventbridge": "EventBridge",
+    "sqs": "SQS",
+    "s3": "S3",
+    "scheduler": "Scheduler",
 }
 
 
@@ -62,23 +66,35 @@ class Calls:
             die()
 
     def _aws_leaves(self, request: Any, event_name: str, **_: Any) -> None:
-        service, operation = event_name.split(".")[1:]
-        self.leaves(f"{_SERVICES.get(service, service)} {operation}{self._about(request.body)}")
+        self.leaves(aws_call(self.settings, event_name, request.body))
 
     def _aws_answered(self, **_: Any) -> None:
         self.answered()
 
-    def _about(self, body: bytes | str | None) -> str:
-        try:
-            request: Mapping[str, Any] = json.loads(body or "{}")
-        except ValueError:
-            return ""
-        target = next((str(request[name]) for name in _TARGETS if name in request), "")
-        prefix = f"{self.settings.secrets_prefix}/"
-        if target.startswith(prefix):
-            return f" ({target.removeprefix(prefix).partition('/')[0]})"
-        tables = {self.settings.accounts_table: "accounts", self.settings.registrations_table: "registrations"}
-        return f" ({tables[target]})" if target in tables else ""
+
+def aws_call(settings: Settings, event_name: str, body: bytes | str | None) -> str:
+    """Name a call as the tables show it; `event_name` is botocore's: `<moment>.<service>.<operation>`."""
+    service, operation = event_name.split(".")[1:]
+    return f"{_SERVICES.get(service, service)} {operation}{_about(settings, body)}"
+
+
+def http_call(method: str | None, url: str | None) -> str:
+    """Name a call to a provider."""
+    return f"{method} {urlsplit(url or '').path.rpartition('/')[2]}"
+
+
+def _about(settings: Settings, body: bytes | str | None) -> str:
+    try:
+        request: Mapping[str, Any] = json.loads(body or "{}")
+    except ValueError:
+        return ""
+    named = (str(request[name]) for name in _TARGETS if name in request)
+    target = next(named, "") or next(iter(request.get("RequestItems", ())), "")
+    prefix = f"{settings.secrets_prefix}/"
+    if target.startswith(prefix):
+        return f" ({target.removeprefix(prefix).partition('/')[0]})"
+    tables = {getattr(settings, f"{table}_table"): table for table in _TABLES}
+    return f" ({tables[target]})" if target and target in tables else ""
 
 
 class WatchedEgress(Egress):
@@ -99,7 +115,7 @@ class _WatchedAdapter(GuardedAdapter):
         self._calls = calls
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **named: Any) -> requests.Response:
-        self._calls.leaves(f"{request.method} {urlsplit(request.url or '').path.rpartition('/')[2]}")
+        self._calls.leaves(http_call(request.method, request.url))
         response = self._adapter.send(request, *arguments, **named)
         self._calls.answered()
         return response

@@ -56,8 +56,8 @@ and whoever uses the old one again ends the whole grant (RFC 9700 section 4.14.2
 class Clock:
     """The time, which a proof may let run ahead instead of waiting."""
 
-    def __init__(self) -> None:
-        self.ahead = 0.0
+    def __init__(self, ahead: float = 0.0) -> None:
+        self.ahead = ahead
 
     def __call__(self) -> float:
         """Give the time in epoch seconds."""

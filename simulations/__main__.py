@@ -1,4 +1,4 @@
-"""`python -m simulations [--quick]`: show what the schedule does with many mailboxes, and over days."""
+"""`python -m simulations [--quick]`: show what the schedule does with many mailboxes and over days, and a flood."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from simulations import hour, memory, report, week
+from simulations import fairness, hour, memory, report, week
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         days = pool.submit(week.simulate, 180 // share)
         at_once = pool.submit(hour.simulate, 2_000 // share, spread=1.0)
         peaks = {accounts: pool.submit(memory.peak, accounts) for accounts in (1_000, 10_000)}
+        quiet = pool.submit(fairness.simulate, None)
+        floods = [
+            pool.submit(fairness.simulate, flood, fair_queue=fair)
+            for flood in fairness.FLOODS
+            for fair in (False, True)
+        ]
         hours = [spread.result(), at_once.result()]
         held = report.show_hours(hours, {accounts: peak.result() for accounts, peak in peaks.items()}, console)
         held = report.show_week(days.result(), console) and held
+        held = report.show_fairness(quiet.result(), [flood.result() for flood in floods], console) and held
     console.print(f"[dim]{time.monotonic() - begin:.0f} s[/]")
     return 0 if held else 1
 

@@ -87,6 +87,11 @@ class Fairness:
     copies: float
 
     @property
+    def flooded(self) -> int:
+        """Give the messages of the flood."""
+        return self.flood.messages if self.flood is not None else 0
+
+    @property
     def p95(self) -> float:
         """Give the 95th percentile of the quiet mailboxes' seconds."""
         return sorted(self.waits)[math.ceil(0.95 * len(self.waits)) - 1]
@@ -112,7 +117,7 @@ class Queue:
         while self._hidden and self._hidden[0][0] <= self._clock():
             at, number, group, body = heapq.heappop(self._hidden)
             self._visible[group].append((at, number, body))
-        batch = []
+        batch: list[tuple[str, str]] = []
         while len(batch) < BATCH and self._visible:
             group = min(
                 self._visible, key=lambda each: (self._in_hand[each] if self._fair else 0, self._visible[each][0])
@@ -185,7 +190,9 @@ class World:
         }
         self._fakes["registrations"].create(registration())
         self.quiet = [self._mailbox(f"quiet-{number}") for number in range(_QUIET)]
-        self.flooded = self._mailbox("flooded", (("per_minute", flood.per_minute),) if flood and flood.per_minute else ())
+        self.flooded = self._mailbox(
+            "flooded", (("per_minute", flood.per_minute),) if flood and flood.per_minute else ()
+        )
 
     def process(self) -> Wiring:
         """Start a process."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from simulations.fairness import Fairness
     from simulations.hour import Hour
     from simulations.week import Week
 
@@ -98,6 +99,34 @@ def week_lines(week: Week) -> list[Line]:
         if not name.startswith("kept"):
             lines.append(Line(f"  and with those on demand, {name}", f"{week.steepest_of_all[name]:.2f} + {per}"))
     return lines
+
+
+def fairness_lines(seen: Fairness, alone: Fairness) -> list[Line]:
+    """Say what came of quiet mailboxes beside a flooded one, against the same without."""
+    must, flood = 2 * alone.p95 + 1, seen.flood
+    lines = [
+        Line("quiet mail, p95, the flood absent", f"{alone.p95:.2f} s"),
+        Line("quiet mail, p95", f"{seen.p95:.2f} s", f"<= {must:.2f} s", seen.p95 <= must),
+        Line("quiet mail, longest", f"{max(seen.waits):.2f} s"),
+        Line("quiet mail not sent", f"{seen.lost}", "none", seen.lost == 0),
+        Line("calls for the flooded mailbox, sent", f"{seen.calls}, {seen.sent}"),
+    ]
+    if flood is not None and flood.per_minute:
+        most, limit = seen.most_in_a_minute, flood.per_minute
+        lines.append(Line("its calls in any minute", f"{most}", f"<= {limit}", most <= limit))
+    return [*lines, Line("queue copies for each message", f"{seen.copies:.2f}")]
+
+
+def show_fairness(alone: Fairness, floods: Sequence[Fairness], console: Console) -> bool:
+    """Show how long quiet mailboxes' mail takes beside flooded ones; tell whether all holds."""
+    held = True
+    for seen in floods:
+        lines = fairness_lines(seen, alone)
+        name = seen.flood.name if seen.flood is not None else "none"
+        queue = "fair" if seen.fair_queue else "plain"
+        console.print(_table(f"Beside {seen.flooded:,} messages at once for a mailbox {name}; a {queue} queue", lines))
+        held = held and holds(lines)
+    return held
 
 
 def show_hours(hours: Sequence[Hour], peaks: Mapping[int, int], console: Console) -> bool:

@@ -56,7 +56,7 @@ def actions() -> set[str]:
         text
         for _, tree in _trees(SOURCES)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and _name(node.func) in {"note", "intend"} and node.args
+        if isinstance(node, ast.Call) and _name(node.func) in {"note", "_note", "intend"} and node.args
         for text in _texts(node.args[0])
         if _ACTION.fullmatch(text)
     }

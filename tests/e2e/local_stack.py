@@ -171,6 +171,21 @@ class LocalStack:
         )
         return sum(int(number) for number in found["Attributes"].values())
 
+    def upload(self, filename: str, content: bytes, content_type: str = "text/plain") -> str:
+        """Put a file by the URL that is made for it, and give the upload's id."""
+        asked = {"filename": filename, "content_type": content_type, "size": len(content)}
+        begun = self.call("POST", "/v1/uploads", asked)
+        assert begun.status_code == 201, begun.text
+        place = begun.json()
+        put = requests.put(place["url"], data=content, headers=place["headers"], timeout=SECONDS)
+        assert put.status_code == 200, put.text
+        return str(place["upload_id"])
+
+    def kept(self, prefix: str) -> list[str]:
+        """Name what lies in the content bucket below a prefix."""
+        listed = self.aws("s3").list_objects_v2(Bucket=self.output("ContentBucketName"), Prefix=prefix)
+        return [each["Key"] for each in listed.get("Contents", [])]
+
     def key(self, *scopes: str, accounts: tuple[str, ...] = ()) -> str:
         """Make an API key with the command."""
         arguments = [part for scope in scopes for part in ("--scope", scope)]
@@ -202,6 +217,16 @@ class LocalStack:
         issuer = self.world.sandbox["tenants"]["oidc"]["issuer"]
         return ("--kind", "oidc", "--client-id", client_id, "--issuer", issuer, *scopes, *self.smtp_options())
 
+    def api_options(self, tenant: str, kind: str, *scopes: str) -> tuple[str, ...]:
+        """Give the options of a registration at the tenant `google` or `microsoft`, with these scopes."""
+        ends = self.world.sandbox["tenants"][tenant]
+        wanted = [part for scope in scopes for part in ("--scope", scope)]
+        return (
+            *("--kind", kind, "--issuer", ends["issuer"], "--authorize-url", ends["authorize_url"]),
+            *("--token-url", ends["token_url"], "--revoke-url", ends["revoke_url"]),
+            *("--api-base-url", ends["api_base_url"], *wanted),
+        )
+
     @property
     def redirect_uri(self) -> str:
         """Give what a provider has to know."""
@@ -215,10 +240,11 @@ class LocalStack:
 
     # --- mailboxes --------------------------------------------------------------------------------------------------
 
-    def add(self, address: str, tenant: str) -> dict[str, Any]:
+    def add(self, address: str, tenant: str, *, provider: str = "") -> dict[str, Any]:
         """Add a mailbox, and an account that waits for its owner's consent."""
         self.control.add_mailbox(tenant, address)
-        answer = self.call("POST", "/v1/accounts", {"provider": REGISTRATIONS[tenant], "address": address})
+        wanted = {"provider": provider or REGISTRATIONS[tenant], "address": address}
+        answer = self.call("POST", "/v1/accounts", wanted)
         assert answer.status_code == 201, answer.text
         body: dict[str, Any] = answer.json()
         return body
@@ -234,9 +260,9 @@ class LocalStack:
         callback = self.control.consent(self.sign_in_page(consent_url, tenant), mailbox=address, allow=allow)
         return requests.get(callback.url, timeout=SECONDS)
 
-    def connect(self, address: str, tenant: str) -> str:
+    def connect(self, address: str, tenant: str, *, provider: str = "") -> str:
         """Add a mailbox and connect it; give the account's id."""
-        added = self.add(address, tenant)
+        added = self.add(address, tenant, provider=provider)
         assert self.consent(added["consent_url"], tenant, address).status_code == 200
         assert self.get(f"/v1/accounts/{added['id']}")["status"] == "active"
         return str(added["id"])

@@ -59,6 +59,7 @@ def test_the_page_is_one_file_that_may_run_its_own_script_and_nothing_else(stack
         re.findall("<style>(.*?)</style>", page, re.DOTALL),
     )
     assert page.endswith(f"<script>{script}</script></body></html>\n")
+    assert "//" not in page.replace(script, "").replace(style, ""), "it names another place"
     policy = answer.headers["content-security-policy"]
     for text in (script, style):
         assert f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" in policy

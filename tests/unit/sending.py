@@ -191,7 +191,7 @@ class Sending:
         book = LedgerBook(ledgers=self.ledgers, trail=self.trail, clock=self.clock, random_bytes=self.random_bytes)
         quota = Quota(
             book=book,
-            slots=MailboxSlots(book=book, clock=self.clock, worker="worker-1"),
+            slots=MailboxSlots(book=book, clock=self.clock, worker="0a1b2c3d", crowd=5),
             clock=self.clock,
             workers=10,
         )

@@ -261,6 +261,8 @@ def test_only_what_graph_sends_from_a_draft_goes_in_parts() -> None:
 def test_who_may_search_follows_from_the_granted_scopes(scope: str, gmail: bool, graph: bool) -> None:
     mailbox = account(scopes_granted=("openid", scope))
     assert (may_search_gmail(mailbox, None), may_search_graph(mailbox, None)) == (gmail, graph)
+    looked = [carriage.may_look_up(replace(mailbox, transport=name), None) for name in ("gmail", "graph", "smtp")]
+    assert looked == [gmail, graph, False]
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -28,6 +28,14 @@ def test_what_a_function_does_not_need_may_be_missing_and_a_stage_is_not_local_b
     assert (settings.messages_table, settings.function, settings.local) == ("", "mailbearer", False)
 
 
+def test_the_number_of_workers_is_a_number() -> None:
+    assert read_settings({"WORKERS": " 25 "}).workers == 25
+    assert read_settings({}).workers == 10
+    for wrong in ("0", "-1", "many", "", "1.5", "²"):
+        with pytest.raises(ConfigurationInvalid, match="WORKERS"):
+            read_settings({"WORKERS": wrong})
+
+
 def test_every_problem_is_named_at_once() -> None:
     with pytest.raises(ConfigurationInvalid) as caught:
         read_settings({"KEYS_TABLE": "  ", "MAILBEARER_LOCAL": "yes"}, "keys_table", "queue_url", "event_bus")

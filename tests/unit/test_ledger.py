@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailbearer.account import Account
 from mailbearer.aws import items
 from mailbearer.ledger import SPACE, Ledger, Limits, limits_of, with_lease, with_sent, with_turn
 from mailbearer.providers import definition_of
@@ -16,6 +15,8 @@ from tests.contract.nouns import account, registration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mailbearer.account import Account
 
 NOW = 1_750_000_000.0
 EMPTY = Ledger(account="acc_1")
@@ -105,7 +106,8 @@ def test_no_minute_and_no_day_ever_has_more_turns_than_the_limit_and_nobody_over
 @given(gaps=GAPS, per_minute=st.integers(1, 40))
 @settings(max_examples=200, deadline=None)
 def test_whoever_waits_waits_for_others_or_for_a_full_minute(gaps: list[tuple[float, int]], per_minute: int) -> None:
-    limit, now, ledger, at = Limits(per_minute=per_minute), NOW, EMPTY, []
+    limit, now, ledger = Limits(per_minute=per_minute), NOW, EMPTY
+    at: list[float] = []
     for gap, _ in gaps:
         now += gap
         waited_for, ledger_before = ledger.next_at > now, ledger
@@ -200,3 +202,5 @@ def test_leases_never_add_up_to_more_than_there_is() -> None:
     assert granted == 2, "the second's has lapsed"
     assert ledger.leases == (("one", 1, NOW + 150), ("three", 2, NOW + 200))
     assert ledger.matters_until == NOW + 200
+    ledger, granted = with_lease(ledger, "three", 0, most=1, now=NOW + 100, until=NOW + 200)
+    assert (ledger.leases, granted) == ((("one", 1, NOW + 150),), 0)

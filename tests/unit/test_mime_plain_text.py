@@ -120,6 +120,13 @@ def test_no_attribute_takes_long(piece: str) -> None:
     assert time.process_time() - began < 2
 
 
+@pytest.mark.parametrize("name", ["svg", "template", "title", "script"])
+def test_elements_that_never_end_are_looked_for_once(name: str) -> None:
+    began = time.process_time()
+    plain_text(f"<{name}>" * (SIZE // len(name)))
+    assert time.process_time() - began < 2
+
+
 def test_of_very_long_html_the_beginning_is_given() -> None:
     text = plain_text("<p>" + "word " * 500_000)
     assert text.endswith(" word wo\n[...]\n")

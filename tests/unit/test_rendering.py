@@ -351,6 +351,12 @@ def test_what_comes_to_nothing_is_a_fault_of_its_line(source: str) -> None:
     assert found[0].detail.startswith("Line 3: ")
 
 
+def test_nothing_has_an_attribute_of_python() -> None:
+    for value in ("{}", "[]", "''", "1", "o", "xs"):
+        for name in ("__class__", "keys", "append", "upper", "real", "pointer"):
+            assert text(f"{{{{ ({value}).{name} is defined }}}}", o={"a": 1}, xs=[1]) == "False"
+
+
 def test_several_such_faults_come_together() -> None:
     assert len(refused("{{ 1 / 0 }}\n{{ [] }}\n{{ 'a'|abs }}\n{{ missing }}")) == 4
 
@@ -410,6 +416,7 @@ def test_what_would_grow_without_end_is_stopped_soon(source: str, variables: dic
         "{% for a in m %}{% set x = b|sort(attribute='k')|reverse|list %}{% endfor %}",
         "{% for a in m %}{% if a and b == c and b == c and b == c %}{% endif %}{% endfor %}",
         "{% for a in m %}{% set x = [b, c] %}{% endfor %}",
+        "{{ b|sort(attribute='k')|length }}" * 300,
     ],
 )
 def test_what_takes_too_long_is_stopped(source: str) -> None:

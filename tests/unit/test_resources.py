@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from mailbearer.message import Status
+from mailbearer.message import RefusedRecipient, Status
 from mailbearer.resources import account_resource, message_resource, registration_resource
 from tests.contract.nouns import NOW, account, record, registration
 
@@ -29,6 +29,7 @@ def test_a_message_is_shown_as_the_contract_says() -> None:
             }
         ],
         "problem": {"code": "refused_by_provider", "title": "Refused by provider", "detail": "550 no"},
+        "refused": [],
         "tags": ["welcome", "de"],
         "metadata": {"order": "4711", "customer": ""},
     }
@@ -38,6 +39,17 @@ def test_a_message_that_is_well_has_no_problem() -> None:
     shown = message_resource(record(status=Status.SENT, sent_at=NOW, provider_id="p1", attempts=()))
     assert (shown["problem"], shown["provider_id"], shown["attempts"]) == (None, "p1", [])
     assert shown["sent_at"] == "2025-06-15T15:06:40.123Z"
+
+
+def test_recipients_that_will_not_have_it_are_named() -> None:
+    refused = (
+        RefusedRecipient(recipient="a@example.net", code="recipient_rejected", detail="550 5.1.1"),
+        RefusedRecipient(recipient="b@example.net", code="recipient_suppressed"),
+    )
+    assert message_resource(record(refused=refused))["refused"] == [
+        {"recipient": "a@example.net", "code": "recipient_rejected", "detail": "550 5.1.1"},
+        {"recipient": "b@example.net", "code": "recipient_suppressed", "detail": None},
+    ]
 
 
 def test_how_a_message_is_worked_on_is_not_shown() -> None:

@@ -14,8 +14,8 @@ from mailbearer.errors import AccountRevoked, Forbidden, IdempotencyConflict, In
 from mailbearer.ids import rfc3339
 from mailbearer.message import Status
 from mailbearer.submission import Accepted
-from mailbearer.submission.crowd import Crowd
 from mailbearer.submission.merging import Merging
+from mailbearer.submission.together import Together
 from mailbearer.upload import Upload
 from tests.unit.sending import ACCEPTED, APP, Sending
 
@@ -32,7 +32,7 @@ class Merge:
             reader=self.sending.reader,
             intake=self.sending.intake,
             messages=self.sending.messages,
-            crowd=Crowd(lambda: threads),
+            together=Together(lambda: threads),
             clock=self.sending.clock,
         )
 

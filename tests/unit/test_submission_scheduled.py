@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -171,6 +172,53 @@ def store(sending: Sending) -> None:
     sending.uploads.stored["upl_1"] = Upload(
         id="upl_1", caller="key_app", filename="a.pdf", content_type="application/pdf", size=9
     )
+
+
+CALLS = ["messages create", "content put", "schedules put", "queue send"]
+
+
+def go_wrong(sending: Sending, call: str, moment: str, error: Exception) -> None:
+    """Let a call fail before it takes effect, or its answer be lost."""
+    port, operation = call.split()
+    getattr(getattr(sending, port).faults, moment)(operation, error)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("seconds", [SOON, FAR])
+def test_whatever_call_goes_wrong_the_same_request_again_makes_one_mail_at_its_time(
+    seconds: float, call: str, moment: str
+) -> None:
+    sending = Sending(ACCEPTED)
+    body = sending.body(send_at=at(sending, seconds))
+    go_wrong(sending, call, moment, Unavailable("AWS is down"))
+    with suppress(Unavailable):
+        sending.submission.accept(body, APP, "key-1")
+    sending.clock.advance(1)
+    record = sending.submission.accept(body, APP, "key-1").record
+    assert Verb.SENT in [done.verb for done in sending.work()]
+    assert len(sending.transport.calls) == len(sending.messages.records) == 1
+    assert sending.record(record.id).sent_at >= record.send_at
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("call", ["messages replace", "content get", "content put", "schedules put", "queue send"])
+@pytest.mark.parametrize("seconds", [0, SOON, 1.4 * FAR])
+def test_whatever_call_of_a_move_goes_wrong_the_message_is_sent_once_and_the_same_move_again_holds(
+    seconds: float, call: str, moment: str
+) -> None:
+    sending = Sending(ACCEPTED)
+    record = sending.record(sending.accept(send_at=at(sending, FAR)).id)
+    when = sending.clock() + seconds if seconds else 0
+    go_wrong(sending, call, moment, Unavailable("AWS is down"))
+    with suppress(Unavailable):
+        sending.resubmission.reschedule(record, when)
+    sending.clock.advance(1)
+    with suppress(Conflict):  # it is under way already
+        sending.resubmission.reschedule(sending.record(record.id), when)
+    assert Verb.SENT in [done.verb for done in sending.work()]
+    assert len(sending.transport.calls) == 1
+    assert sending.record(record.id).sent_at >= when
 
 
 # --- the queue's door -----------------------------------------------------------------------------------------------

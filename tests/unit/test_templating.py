@@ -157,6 +157,7 @@ def test_a_draft_has_a_subject_and_a_content(house: House, body: Any, found: tup
 def test_a_template_that_is_forgotten_can_be_made_anew_with_a_first_version_of_its_own(house: House) -> None:
     house.put(publish=True)
     house.put(subject="Hi")
+    assert house.render().subject == "Hello Ann"
     house.keeping.delete("welcome", CALLER)
     assert house.store.kept == {}
     with pytest.raises(NotFound):

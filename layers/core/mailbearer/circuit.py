@@ -28,7 +28,7 @@ _WRITES = 3
 
 @dataclass(slots=True)
 class _Circuit:
-    """A mailbox's circuit as this process knows it; `revision` is the account's since it says so too, 0 = it does not."""
+    """A mailbox's circuit as this process knows it; `revision` is that of the account which says so too, 0 = none."""
 
     failures: int = 0
     until: float = 0

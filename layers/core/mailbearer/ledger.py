@@ -131,23 +131,19 @@ def with_sent(ledger: Ledger, now: float, messages: int, recipients: int) -> Led
     return _count(ledger, now, messages=messages, recipients=recipients) if messages else ledger
 
 
-def with_lease(
-    ledger: Ledger, worker: str, wanted: int, *, most: int, now: float, until: float
-) -> tuple[Ledger, int]:
+def with_lease(ledger: Ledger, worker: str, wanted: int, *, most: int, now: float, until: float) -> tuple[Ledger, int]:
     """Lease a worker `wanted` calls at once, or as many of `most` as the others leave; give how many.
 
     The ledger stays as it is if there is none. Who wants none gives back what he has.
     """
     others = tuple(lease for lease in ledger.leases if lease[0] != worker and lease[2] > now)
-    granted = min(wanted, most - sum(slots for _, slots, _ in others))
-    if granted <= 0 < wanted:
+    granted = max(0, min(wanted, most - sum(slots for _, slots, _ in others)))
+    if wanted and not granted:
         return ledger, 0
-    return replace(ledger, leases=(*others, (worker, granted, until)) if wanted else others), granted
+    return replace(ledger, leases=(*others, (worker, granted, until)) if granted else others), granted
 
 
-def _room(
-    entries: Iterable[tuple[int, int]], at: float, width: float, span: int, *, most: int, wanted: int
-) -> float:
+def _room(entries: Iterable[tuple[int, int]], at: float, width: float, span: int, *, most: int, wanted: int) -> float:
     """Give the first moment from `at` on at which `wanted` more fit among the last `span` entries.
 
     An entry that lies ahead counts too: another worker's clock may be a little fast.

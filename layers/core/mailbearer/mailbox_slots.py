@@ -51,8 +51,8 @@ class _Gate:
 class Slot:
     """One provider call's place; as a context manager it yields whether there is one.
 
-    If there is none, `again_at` is the moment (epoch seconds) at which to ask again: later for each who asks, so that no
-    more come back than can go.
+    If there is none, `again_at` is the moment (epoch seconds) at which to ask again: later for each who asks, so that
+    no more come back than can go.
     """
 
     _slots: MailboxSlots
@@ -142,8 +142,10 @@ class MailboxSlots:
         """Put one more at the end of the line, which moves on by as much as the slots can take."""
         now = self.clock()
         # About two workers for each slot put mail off.
-        step = 2 * gate.seconds if self._crowds(gate) else gate.seconds / max(1, room)
-        gate.line = min(max(gate.line, now) + max(0.1, step), now + _LONGEST_LINE)
+        step = max(0.1, 2 * gate.seconds if self._crowds(gate) else gate.seconds / max(1, room))
+        # Each worker's line begins at another moment, so that not all lines bring one back at once.
+        begins = gate.line if gate.line > now else now + step * (int(self.worker, 16) % 1000) / 1000
+        gate.line = min(begins + step, now + _LONGEST_LINE)
         return gate.line
 
     def _crowds(self, gate: _Gate) -> bool:

@@ -119,9 +119,7 @@ class Quota:
         for account_id, number in messages.items():
             self.slots.expect(account_id, number)
 
-    def slot(
-        self, account: Account, limits: Limits, size: int, patience: float, *, call: float = 60.0
-    ) -> Slot:
+    def slot(self, account: Account, limits: Limits, size: int, patience: float, *, call: float = 60.0) -> Slot:
         """Give one of the mailbox's slots as a context manager; see `MailboxSlots.one`."""
         return self.slots.one(account.id, size, patience, shared=limits.concurrency, call=call)
 

@@ -144,7 +144,7 @@ def _read(body: object) -> tuple[str, str, str]:
         for name in body
         if name not in _FIELDS
     ]
-    address = read_address(body.get("address"), "/address", faults)
+    address = read_address(body.get("address"), "/address", faults, utf8=True)
     account, reason = _read_text(body, "account", 320, faults), _read_text(body, "reason", MAX_REASON, faults)
     if faults or address is None:
         raise InvalidInput(tuple(faults))
@@ -169,7 +169,7 @@ def _read_text(body: Mapping[str, Any], name: str, limit: int, faults: list[Faul
 
 def _canonical(written: str) -> str:
     faults: list[Fault] = []
-    address = read_address(written, "/address", faults)
+    address = read_address(written, "/address", faults, utf8=True)
     if address is None:
         raise InvalidInput(tuple(faults))
     return address.email.lower()

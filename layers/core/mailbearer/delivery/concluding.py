@@ -57,7 +57,8 @@ class Concluding:
         """Record that it was taken; for the recipients who were not reached yet it is tried again."""
         record = refusing(sending, [each for each in outcome.refused if not each.again])
         again = tuple(each for each in outcome.refused if each.again)
-        left = (*(each.recipient for each in again), *ready.rest)
+        # Those who were put off come last, so that they hold up nobody.
+        left = (*ready.rest, *(each.recipient for each in again))
         if not left:
             return self.recorder.sent(record, tried, provider_id=outcome.provider_id)
         record = replace(record, remaining=left, sent_at=record.sent_at or tried.at, provider_id=outcome.provider_id)
@@ -70,6 +71,7 @@ class Concluding:
         self, sending: MessageRecord, message: Message, ready: Ready, outcome: Outcome, tried: Attempt
     ) -> Delivered:
         """Record that nobody can tell, unless the mailbox itself can."""
+        sending = refusing(sending, [each for each in outcome.refused if not each.again])
         if self.looking.finds(sending, ready.access):
             return self.recorder.sent(sending, self.looking.found())
         if sending.on_unknown == "resend" and sending.attempt < MAX_ATTEMPTS:

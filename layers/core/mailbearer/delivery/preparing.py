@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from mailbearer.refreshing.lifecycle import Lifecycle
     from mailbearer.registration import Registration
 
+_MOST_PARTS = 10
+"""So many calls one message may take because of its recipients' number: each is one of its attempts."""
+
 LEASE_MARGIN = 15.0
 """Seconds that a lease outlives the call it is for."""
 
@@ -212,7 +215,7 @@ def _fitting(wanted: tuple[str, ...], limits: Limits, transport: Transport) -> t
     most = limits.recipients
     if not most or len(wanted) <= most:
         return wanted, ()
-    if transport.names_recipients_in_headers:
+    if transport.names_recipients_in_headers or len(wanted) > most * _MOST_PARTS:
         detail = f"{len(wanted)} recipients; this mailbox takes {most} in one message: send several messages."
         raise Failed("too_many_recipients", detail)
     return wanted[:most], wanted[most:]

@@ -30,7 +30,6 @@ HOLD_FOR = 7 * 86_400
 
 _KEPT_ATTEMPTS = 10
 _KEPT_REFUSALS = 100
-_TOLD = frozenset({Status.UNKNOWN, Status.FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +94,10 @@ class Recorder:
         if stored.status is not status:
             return Delivered(Verb.DONE_BEFORE, stored.status)
         self.trail.note(f"message.{status}", record.id, status, reason=code, account=record.account)
-        if status in _TOLD:
-            self._tell(stored)
+        if status is Status.FAILED:
+            self._tell("message.failed", stored)
+        elif status is Status.UNKNOWN:
+            self._tell("message.unknown", stored)
         return Delivered(Verb(status), code)
 
     def hold(self, record: MessageRecord, message: Message, account: Account, *, code: str, detail: str) -> Delivered:
@@ -186,7 +187,7 @@ class Recorder:
             stored = self.messages.replace(new, expected=stored)
         return stored
 
-    def _tell(self, record: MessageRecord) -> None:
+    def _tell(self, event: str, record: MessageRecord) -> None:
         """Publish how a message ended that somebody may have to look at; the audit log has it already."""
         detail: dict[str, object] = {
             "message": record.id,
@@ -197,7 +198,7 @@ class Recorder:
             "metadata": dict(record.metadata),
         }
         try:
-            self.events.publish(f"message.{record.status}", detail)
+            self.events.publish(event, detail)
         except Unavailable as error:
             self.trail.note("event.unpublished", record.id, "failed", reason=error.code)
 

@@ -160,6 +160,27 @@ GAVE_UP = Diagnosis(
     cause="The message could not be sent within seven days.",
     remedy="Mend what the last attempt names, then `POST /v1/messages/MESSAGE_ID/retry`.",
 )
+HOLD_EXPIRED = Diagnosis(
+    code="hold_expired",
+    answer=Answer.MESSAGE,
+    who=Who.USER,
+    cause="The message waited for its mailbox as long as mail may (seven days, or the account's `hold_for`).",
+    remedy="Connect or resume the mailbox, then `POST /v1/messages/MESSAGE_ID/retry`.",
+)
+UPLOAD_GONE = Diagnosis(
+    code="upload_gone",
+    answer=Answer.MESSAGE,
+    who=Who.USER,
+    cause="An upload that the message carries is not kept any more.",
+    remedy="Upload it again and send a new message.",
+)
+RECIPIENT_SUPPRESSED = Diagnosis(
+    code="recipient_suppressed",
+    answer=Answer.MESSAGE,
+    who=Who.USER,
+    cause="The recipient is on the suppression list, so nothing is sent to the address.",
+    remedy="If it may be written to again: `mailbearer suppressions remove ADDRESS`.",
+)
 WORKER_LOST = Diagnosis(
     code="worker_lost",
     who=Who.NOBODY,

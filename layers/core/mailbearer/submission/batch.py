@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mailbearer.caller import Caller
     from mailbearer.errors import MailbearerError
     from mailbearer.submission import Accepted, Submission
-    from mailbearer.submission.crowd import Crowd
+    from mailbearer.submission.together import Together
 
 MAX_BATCH = 100
 FIELDS = frozenset({"messages"})
@@ -25,7 +25,7 @@ class Batch:
     """Accept messages together."""
 
     submission: Submission
-    crowd: Crowd
+    together: Together
 
     def accept(self, body: object, caller: Caller) -> list[Accepted | MailbearerError]:
         """Accept each message; of two with the same key the later one is the repetition, or the conflict.
@@ -36,7 +36,7 @@ class Batch:
         if not isinstance(messages, list) or not 1 <= len(messages) <= MAX_BATCH:
             detail = f"messages is a list of 1 to {MAX_BATCH} messages."
             raise InvalidInput((Fault("/messages", "invalid_batch", detail),))
-        return self.crowd.each(
+        return self.together.each(
             [
                 (_mark(message, index), partial(self.submission.accept, message, caller))
                 for index, message in enumerate(messages)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from mailbearer.message import Message, MessageRecord
     from mailbearer.ports import Clock
     from mailbearer.ports.stores import MessageStore
-    from mailbearer.submission.crowd import Crowd
     from mailbearer.submission.reading import Reader
     from mailbearer.submission.recording import Accepted, Intake
+    from mailbearer.submission.together import Together
 
 _PAGE = 100
 _MOST_FAULTS = 10
@@ -39,7 +39,7 @@ class Merging:
     reader: Reader
     intake: Intake
     messages: MessageStore
-    crowd: Crowd
+    together: Together
     clock: Clock
 
     def accept(self, body: object, caller: Caller, key: str = "") -> list[Accepted | MailbearerError]:
@@ -60,7 +60,7 @@ class Merging:
         if not known:
             check_sendable(account)
         ready = _Ready(self.reader, shared, account)
-        return self.crowd.each(
+        return self.together.each(
             [
                 (index, partial(self.intake.take, requests.of(index), partial(ready.read, recipient)))
                 for index, recipient in enumerate(recipients)

@@ -46,11 +46,11 @@ if TYPE_CHECKING:
     from mailbearer.schedule.upkeep import Upkeep
     from mailbearer.submission import Submission
     from mailbearer.submission.batch import Batch
-    from mailbearer.submission.crowd import Crowd
     from mailbearer.submission.door import Door
     from mailbearer.submission.merging import Merging
     from mailbearer.submission.reading import Reader
     from mailbearer.submission.recording import Intake
+    from mailbearer.submission.together import Together
     from mailbearer.suppressing import Suppressions
     from mailbearer.templating.filling import TemplateFilling
     from mailbearer.templating.keeping import TemplateKeeping
@@ -118,11 +118,11 @@ class Wiring(Adapters):
         )
 
     @cached_property
-    def crowd(self) -> Crowd:
+    def together(self) -> Together:
         """Give the doing of many things at once."""
-        from mailbearer.submission.crowd import Crowd
+        from mailbearer.submission.together import Together
 
-        return Crowd(lambda: self._threads)
+        return Together(lambda: self._threads)
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
@@ -142,7 +142,7 @@ class Wiring(Adapters):
         """Give the acceptance of batches."""
         from mailbearer.submission.batch import Batch
 
-        return Batch(submission=self.submission, crowd=self.crowd)
+        return Batch(submission=self.submission, together=self.together)
 
     @cached_property
     def merging(self) -> Merging:
@@ -150,7 +150,7 @@ class Wiring(Adapters):
         from mailbearer.submission.merging import Merging
 
         return Merging(
-            reader=self.reader, intake=self.intake, messages=self.messages, crowd=self.crowd, clock=self.clock
+            reader=self.reader, intake=self.intake, messages=self.messages, together=self.together, clock=self.clock
         )
 
     @cached_property

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class Together:
     """Runs tasks on a process's threads; `threads` makes them when they are first needed."""
 
     threads: Callable[[], Executor]

@@ -1,0 +1,119 @@
+"""The deployed functions' own handlers, each invocation in a process of its own."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from proofs.ground import Clock, Ground
+from proofs.processes import ProcessError, fork, told
+from proofs.strikes import How, Strike, StruckCalls
+from proofs.struck_egress import StruckEgress
+from sandbox.local import FUNCTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from proofs.processes import Say
+
+API, ACCOUNTS, WORKER = "messages_api", "accounts_api", "delivery_worker"
+FOLDERS = (API, ACCOUNTS, WORKER)
+TIME_OUT = 120.0
+"""Seconds that a worker has, as in template.yaml."""
+
+_SERVICES = ("dynamodb", "sqs", "s3", "secretsmanager", "logs", "events", "scheduler")
+_SECONDS = 60.0
+DUE = "due"
+"""The attribute in which a queued body says when it is to come (epoch seconds): time is ours here, not the queue's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One invocation: the calls it made, and what the handler gave; None if it was killed."""
+
+    calls: tuple[str, ...]
+    answer: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What Lambda tells a handler of its invocation."""
+
+    function_name: str
+    aws_request_id: str = "proof"
+    memory_limit_in_mb: int = 1024
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:proof"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Give what is left of the invocation's time."""
+        return int(TIME_OUT * 1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Functions:
+    """Invokes handlers; what they queue goes to queues of our own, which no deployed worker looks at."""
+
+    ground: Ground
+    queue_url: str
+    dead_letter_queue_url: str
+    _environments: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
+
+    def warm_up(self) -> None:
+        """Import the handlers and make the AWS clients that every invocation begins with, unconnected."""
+        functions = self.ground.world.engine.client("lambda")
+        for folder in FOLDERS:
+            name = self.ground.world.stack.outputs[FUNCTIONS[folder]]
+            said = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+            ours = {"QUEUE_URL": self.queue_url, "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url}
+            self._environments[folder] = said | ours | {"AWS_LAMBDA_FUNCTION_NAME": name}
+            importlib.import_module(f"functions.{folder}.app")
+        for service in _SERVICES:
+            self._clients.made(service)
+
+    def invoke(self, folder: str, event: Mapping[str, Any], *, ahead: float, strike: Strike | None = None) -> Ran:
+        """Let a process handle an event `ahead` seconds from now, and see what it does or where it dies."""
+
+        def work(say: Say) -> None:
+            _speak_to_nobody()
+            os.environ.update(self._environments[folder])
+            app = importlib.import_module(f"functions.{folder}.app")
+            calls = StruckCalls(self.ground.settings, strike)
+            # The handler's own wiring, before anything is made of it.
+            wiring = app.wiring()
+            wiring.clients, wiring.clock = self._clients, Clock(ahead)
+            wiring.egress = StruckEgress(calls, local=wiring.settings.local)
+            made = [self._clients.made(service) for service in _SERVICES]
+            calls.watch(made)
+            _let_bodies_say_when_they_are_due(self._clients.made("sqs"), self.queue_url, wiring.clock)
+            answer = app.lambda_handler(event, _Context(folder))
+            say([calls.seen, answer])
+
+        said = [each for _, each in told([fork(work)], seconds=_SECONDS)]
+        if strike is not None and strike.how in {How.BEFORE, How.AFTER}:
+            if said:
+                raise ProcessError(f"the process was not killed at {strike}")
+            return Ran((), None)
+        ((seen, answer),) = said
+        return Ran(tuple(seen), answer)
+
+    @cached_property
+    def _clients(self) -> Any:
+        return self.ground.clients()
+
+
+def _speak_to_nobody() -> None:
+    """Let what a function logs go nowhere, as it goes to CloudWatch elsewhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+
+
+def _let_bodies_say_when_they_are_due(client: Any, queue_url: str, clock: Clock) -> None:
+    def due(params: dict[str, Any], **_: Any) -> None:
+        if params["QueueUrl"] == queue_url:
+            moment = clock() + params.pop("DelaySeconds", 0)
+            params["MessageAttributes"] = {DUE: {"DataType": "Number", "StringValue": repr(moment)}}
+
+    client.meta.events.register("provide-client-params.sqs.SendMessage", due)
