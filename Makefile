@@ -71,7 +71,7 @@ bench: $(VENV)/bench.stamp  ## Measure what docs/performance.md quotes (JSON=fil
 crash: $(VENV)/run.stamp  ## Kill a refresh at every call and play every fault; show what came of it (JSON=file, PAGE=1: docs too)
 	@$(BIN)/python -m proofs $(if $(JSON),--output "$(JSON)") $(if $(filter 1,$(PAGE)),--page docs/explanation/crash-points.md)
 
-simulate: $(VENV)/run.stamp  ## Simulate the schedule: 10,000 mailboxes in one hour, and seven days of mixed providers
+simulate: $(VENV)/run.stamp  ## Simulate 10,000 mailboxes in one hour, seven days of mixed providers, and quiet mailboxes beside a flood
 	@$(BIN)/python -m simulations
 
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -162,7 +162,7 @@ def _part(meter: Meter, name: str, work: Any, share: float) -> tuple[str, dict[s
 
 def _tables(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Give the tables of the template by the names they have here."""
-    kinds = ("messages", "accounts", "registrations", "keys", "suppressions")
+    kinds = ("messages", "accounts", "registrations", "keys", "suppressions", "ledgers")
     return {kind: template["Resources"][f"{kind.capitalize()}Table"]["Properties"] for kind in kinds}
 
 

@@ -47,7 +47,8 @@ class Call:
 class Life:
     """Does what callers, SQS, Lambda and Scheduler do for one message, and strikes one call on the way.
 
-    Its calls are numbered through, over all processes.
+    Its calls are numbered through, over all processes. `upload_id` and `fault` are what was prepared for it: an upload,
+    and what its provider will do otherwise than usual.
     """
 
     functions: Functions
@@ -59,8 +60,10 @@ class Life:
     calls: list[Call] = field(default_factory=list)
     message_id: str = ""
     recipient: str = ""
+    upload_id: str = ""
+    fault: int = 0
+    struck: bool = False
     _processes: int = 0
-    _struck: bool = False
 
     def body(self, **fields: Any) -> dict[str, Any]:
         """Write the message, to a recipient whom no other life has."""
@@ -108,6 +111,7 @@ class Life:
             "body": json.dumps(body),
             "isBase64Encoded": False,
         }
+        answer = None
         for _ in range(_REQUESTS):
             answer = self._run(function, event).answer
             if answer is not None and answer["statusCode"] < _NOT_DONE:
@@ -115,21 +119,15 @@ class Life:
                     raise ProcessError(f"{method} {path}: {answer['body']}")
                 return
             self.clock.advance(_COME_AGAIN)
-        raise ProcessError(f"{method} {path} came to nothing in {_REQUESTS} tries, struck at {self.strike}")
+        raise ProcessError(f"{method} {path} came to nothing in {_REQUESTS} tries: {answer}")
 
     def _run(self, function: str, event: Mapping[str, Any]) -> Ran:
         """Let the next process handle an event; the strike falls in the process that comes to its call."""
-        first = len(self.calls)
         mine = None
-        if self.strike is not None and not self._struck:
-            mine = self.strikes_of(first)
+        if self.strike is not None and not self.struck:
+            mine = Strike(self.strike.call - len(self.calls), self.strike.how)
         ran = self.functions.invoke(function, event, ahead=self.clock.ahead, strike=mine)
         self.calls += [Call(self._processes, function, name) for name in ran.calls]
         self._processes += 1
-        if mine is not None and (ran.answer is None or len(ran.calls) > mine.call):
-            self._struck = True
+        self.struck = self.struck or (mine is not None and (ran.answer is None or len(ran.calls) > mine.call))
         return ran
-
-    def strikes_of(self, first: int) -> Strike | None:
-        """Give the strike as the process knows it whose first call has this number."""
-        return Strike(self.strike.call - first, self.strike.how) if self.strike is not None else None

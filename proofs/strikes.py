@@ -73,7 +73,7 @@ class StruckCalls:
     def _begins(self, params: Any, event_name: str, **_: Any) -> None:
         name = aws_call(self.settings, event_name, params.get("body"))
         if name.startswith("S3 "):
-            name += f" ({params['url_path'].split('/')[2]})"
+            name += f" ({params['url_path'].rpartition('/')[0].rpartition('/')[2]})"
         self._aws = _AwsCall(self.leaves(name))
 
     def _leaves(self, request: Any, **_: Any) -> None:

@@ -217,14 +217,18 @@ class LocalStack:
         issuer = self.world.sandbox["tenants"]["oidc"]["issuer"]
         return ("--kind", "oidc", "--client-id", client_id, "--issuer", issuer, *scopes, *self.smtp_options())
 
-    def api_options(self, tenant: str, kind: str, *scopes: str) -> tuple[str, ...]:
-        """Give the options of a registration at the tenant `google` or `microsoft`, with these scopes."""
+    def register_with(self, name: str, tenant: str, *scopes: str) -> None:
+        """Register an application that asks for these scopes at the tenant `google` or `microsoft`."""
+        client_id, secret = f"{name}-application", f"secret-of-{name}"
+        self.control.register_client(tenant, client_id, secret, redirect_uris=[self.redirect_uri])
         ends = self.world.sandbox["tenants"][tenant]
         wanted = [part for scope in scopes for part in ("--scope", scope)]
-        return (
-            *("--kind", kind, "--issuer", ends["issuer"], "--authorize-url", ends["authorize_url"]),
-            *("--token-url", ends["token_url"], "--revoke-url", ends["revoke_url"]),
-            *("--api-base-url", ends["api_base_url"], *wanted),
+        self.register(
+            name,
+            *("--kind", tenant, "--client-id", client_id, "--issuer", ends["issuer"]),
+            *("--authorize-url", ends["authorize_url"], "--token-url", ends["token_url"]),
+            *("--revoke-url", ends["revoke_url"], "--api-base-url", ends["api_base_url"], *wanted),
+            secret=secret,
         )
 
     @property

@@ -203,7 +203,8 @@ def test_a_name_is_escaped_in_its_pointer() -> None:
     "source",
     [
         "{{ name|default('friend') }}", "{{ a.b.c|d(1) }}", "{{ 'x' if name is defined else 'y' }}",
-        "{% if a.b is undefined %}x{% endif %}", "{{ xs[5]|default(1) }}", "{% if n is defined and n > 1 %}x{% endif %}",
+        "{% if a.b is undefined %}x{% endif %}", "{{ xs[5]|default(1) }}",
+        "{% if n is defined and n > 1 %}x{% endif %}",
     ],
 )  # fmt: skip
 def test_a_default_and_a_test_for_it_make_a_variable_optional(source: str) -> None:
@@ -310,7 +311,8 @@ def test_what_a_template_may_not_do_is_refused_before_it_is_compiled(source: str
     "source",
     [
         "{{ x", "{% if %}", "{% for x %}{% endfor %}", "{% endif %}", "{{ }}", "{% nope %}", "{% do x %}", "{{ x..y }}",
-        "{# open", "{% raw %}x", "{{ 'open }}", "{% for loop in x %}{{ loop }}{% endfor %}", "{{ 9" + "9" * 5000 + " }}",
+        "{# open", "{% raw %}x", "{{ 'open }}", "{% for loop in x %}{{ loop }}{% endfor %}",
+        "{{ 9" + "9" * 5000 + " }}",
         "{% break %}", "{% trans %}{% endtrans %}", "{{ _('x') }", "{% debug %}",
     ],
 )  # fmt: skip
@@ -341,7 +343,8 @@ def test_all_faults_of_all_parts_come_at_once_with_their_lines() -> None:
         "{% for a, b in [1] %}{% endfor %}", "{% for a, b in [[1, 2, 3]] %}{% endfor %}", "{{ ([1]|first).x }}",
         "{% for x in [1] %}{{ loop }}{% endfor %}", "{% for x in [1] %}{{ loop.__class__ }}{% endfor %}",
         "{% for x in [1] %}{{ loop._iterable }}{% endfor %}", "{% for x in [1] %}{{ loop.previtem }}{% endfor %}",
-        "{% for x in [1] %}{% for y in loop %}{% endfor %}{% endfor %}", "{% set a = 1e18 %}" + "{% set a = a * a %}" * 6,
+        "{% for x in [1] %}{% for y in loop %}{% endfor %}{% endfor %}",
+        "{% set a = 1e18 %}" + "{% set a = a * a %}" * 6,
         "{% set a = 9000000000000000000 %}{{ a * a }}", "{{ '9' * 99 }}", "{{ [1]|selectattr('a', [1]) }}",
     ],
 )  # fmt: skip

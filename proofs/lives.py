@@ -1,0 +1,143 @@
+"""A message's life, struck at every call of every road: killed before and after it, refused, its answer lost."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mailbearer.message import Status
+from proofs.arrivals import Arrivals
+from proofs.fates import Fate, expected
+from proofs.functions import Functions
+from proofs.ground import Clock, Ground
+from proofs.life import Life
+from proofs.processes import ProcessError, fork, told
+from proofs.roads import ROADS, Road
+from proofs.strikes import How, Strike
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mailbearer.account import Account
+    from proofs.life import Call
+    from proofs.processes import Say
+
+SECONDS = 400.0
+LANES = 3
+"""Roads at once; each process mostly waits for the engine."""
+
+_TOKEN_LIVES = 7200.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One call of one road, what was done to it, how the message ended, and how it has to."""
+
+    road: str
+    place: int
+    number: int
+    call: str
+    how: str
+    seen: Fate
+    expected: Fate
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether it ended as the specification says."""
+        return self.seen == self.expected
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it for a file."""
+        return asdict(self) | {"holds": self.holds}
+
+
+def prove(ground: Ground) -> Iterator[Row]:
+    """Strike a message at every point of every road, and give a row for each as it is seen."""
+    lanes = [fork(partial(_lane, ground, range(lane, len(ROADS), LANES))) for lane in range(LANES)]
+    for _, row in told(lanes, seconds=SECONDS):
+        yield Row(**row | {"seen": Fate(**row["seen"]), "expected": Fate(**row["expected"])})
+
+
+def _lane(parents: Ground, places: Sequence[int], say: Say) -> None:
+    """Go through the points of some roads, one after the other."""
+    lane = Lane(parents.forked())
+    for place in places:
+        for row in lane.rows(place, ROADS[place]):
+            say(asdict(row))
+
+
+class Lane:
+    """Lives one life after the other, on queues of its own."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        engine = ground.world.engine
+        self._sqs, self._scheduler = engine.client("sqs"), engine.client("scheduler")
+        name = f"proofs-{id(self)}"
+        urls = [self._sqs.create_queue(QueueName=f"{name}-{kind}")["QueueUrl"] for kind in ("messages", "dead")]
+        self._functions = Functions(ground=ground, queue_url=urls[0], dead_letter_queue_url=urls[1])
+        self._functions.warm_up()
+        self._lives = 0
+
+    def rows(self, place: int, road: Road) -> Iterator[Row]:
+        """Go through the points of one road; which there are is learnt from a life that nobody disturbs."""
+        account = self._ground.connect(road.provider, ends_in=_TOKEN_LIVES)
+        undisturbed, fate = self._live(place, road, account, None)
+        whole = Fate(status=Status.SENT, mails=road.mails, message_ids=1, kept=False)
+        if fate != whole:
+            raise ProcessError(f"{road.name}: an undisturbed message ended as {fate}")
+        for number, call in enumerate(undisturbed):
+            for how in How:
+                strike = Strike(number, how)
+                _, seen = self._live(place, road, account, strike)
+                yield Row(
+                    road=road.name,
+                    place=place,
+                    number=number,
+                    call=call.label,
+                    how=how,
+                    seen=seen,
+                    expected=expected(road, undisturbed, strike),
+                )
+
+    def _live(self, place: int, road: Road, account: Account, strike: Strike | None) -> tuple[list[Call], Fate]:
+        clock = Clock()
+        arrivals = Arrivals(
+            sqs=self._sqs,
+            scheduler=self._scheduler,
+            queue_url=self._functions.queue_url,
+            schedule_group=self._ground.settings.schedule_group,
+            clock=clock,
+        )
+        self._lives += 1
+        life = Life(
+            functions=self._functions,
+            arrivals=arrivals,
+            clock=clock,
+            account=account,
+            key=f"road-{place}-{self._lives}",
+            strike=strike,
+        )
+        road.prepare(self._ground, life)
+        road.walk(life)
+        if strike is not None and not life.struck:
+            raise ProcessError(f"{road.name}: no call was struck by {strike}")
+        fate = self._fate(life)
+        arrivals.forget(life.message_id)
+        if life.fault:
+            self._ground.control.clear_faults(life.fault)
+        return life.calls, fate
+
+    def _fate(self, life: Life) -> Fate:
+        stores = self._ground.stores
+        record = stores.messages.get(life.message_id)
+        mails = self._ground.control.mail(rcpt_to=life.recipient)
+        kept = record is not None and stores.content.get(record.id, scheduled=bool(record.send_at)) is not None
+        return Fate(
+            status=str(record.status) if record is not None else "nothing at all",
+            mails=len(mails),
+            message_ids=len({mail["headers"]["message-id"] for mail in mails}),
+            kept=kept and record is not None and record.status is not Status.SENT,
+            lost=life.arrivals.dead,
+        )
