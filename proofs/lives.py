@@ -88,7 +88,7 @@ class Lane:
         if fate != whole:
             raise ProcessError(f"{road.name}: an undisturbed message ended as {fate}")
         for number, call in enumerate(undisturbed):
-            for how in How:
+            for how in How if call.process >= road.known else ():
                 strike = Strike(number, how)
                 _, seen = self._live(place, road, account, strike)
                 yield Row(

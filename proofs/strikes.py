@@ -71,7 +71,8 @@ class StruckCalls:
             events.register_first(f"needs-retry.{service}", self._again)
 
     def _begins(self, params: Any, event_name: str, **_: Any) -> None:
-        name = aws_call(self.settings, event_name, params.get("body"))
+        body = params.get("body")
+        name = aws_call(self.settings, event_name, body if isinstance(body, bytes | str) else None)
         if name.startswith("S3 "):
             name += f" ({params['url_path'].rpartition('/')[0].rpartition('/')[2]})"
         self._aws = _AwsCall(self.leaves(name))

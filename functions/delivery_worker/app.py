@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     trail.request_id = context.aws_request_id
     parts = (wiring().door, wiring().draining)
     del parts  # made here with all that they need, before several threads ask for them
+    wiring().quota.expect(Counter(_group(record) for record in event["Records"]))
     # All messages of a batch go out at once: a provider's answer takes far longer than anything we do. The processor
     # then collects the results one by one and makes the partial answer of them.
     under_way: dict[str, Future[Delivered]] = {
@@ -91,6 +93,12 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         refreshed_by_worker=refreshed,
     )
     return dict(answer)
+
+
+def _group(record: dict[str, Any]) -> str:
+    """Give the mailbox that an SQS record is for, if it says so: what others drop there may name no group."""
+    group = record.get("attributes", {}).get("MessageGroupId", "")
+    return str(group)
 
 
 def _deliver(sqs_message_id: str, body: str, deadline: float) -> Delivered:

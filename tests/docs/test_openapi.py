@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,18 @@ each_operation = pytest.mark.parametrize("operation", operations(), ids=operatio
 
 def test_the_document_is_openapi() -> None:
     assert list(OpenAPIV31SpecValidator(described()).iter_errors()) == []
+
+
+def test_no_name_stands_twice_in_one_object() -> None:
+    twice: list[str] = []
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        twice.extend(name for name in set(names) if names.count(name) > 1)
+        return dict(pairs)
+
+    json.loads((LAYER / "api" / "openapi.json").read_text(), object_pairs_hook=once)
+    assert twice == []
 
 
 def test_every_route_is_an_operation_with_its_scope_and_every_operation_a_route() -> None:

@@ -276,8 +276,7 @@ def test_a_paused_mailbox_keeps_its_mail_and_sends_it_when_resumed(stack: Stack)
     stack.messages("messages-post")
     stack.deliver()
     assert stack.messages("messages-get").json["status"] == "held"
-    resumed = stack.accounts("accounts-resume").json
-    assert (resumed["status"], resumed["drained"]) == ("active", 1)
+    assert stack.accounts("accounts-resume").json["status"] == "active"
     stack.deliver()
     assert stack.messages("messages-get").json["status"] == "sent"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailbearer.account import Account, AccountState, Consent
-from mailbearer.connecting.tickets import hash_of
+from mailbearer.connecting.tickets import hash_of, unknown_state
 from mailbearer.errors import ConsentRefused
 from mailbearer.ids import rfc3339
 
@@ -61,8 +61,7 @@ class Invitations:
         """Give the mailbox that a link is for. Raises `ConsentRefused` if it is not needed (any more)."""
         invitation = self.consents.get(_hash(ticket))
         if invitation is None or invitation.expires_at <= self.clock():
-            msg = "This link was used already or is too old. Ask for a new one."
-            raise ConsentRefused(msg, reason="state_unknown", status=410)
+            raise unknown_state()
         account = self.tickets.accounts.get(invitation.account_id)
         if account is None or account.state is not AccountState.CONSENT_REQUIRED:
             msg = "The mailbox does not have to be connected any more."

@@ -47,9 +47,12 @@ class Concluding:
             self.circuit.succeeded(account)
             return delivered
         if outcome.verdict is Verdict.UNKNOWN:
-            self.circuit.failed(account, outcome)
-            return self._unknown(sending, message, ready, outcome, tried)
-        return self._refused(sending, message, ready, outcome, tried)
+            delivered = self._unknown(sending, message, ready, outcome, tried)
+        else:
+            delivered = self._refused(sending, message, ready, outcome, tried)
+        # Only now: a worker that dies here must not leave a certain refusal looking like `unknown`.
+        self.circuit.failed(account, outcome)
+        return delivered
 
     def _accepted(
         self, sending: MessageRecord, message: Message, ready: Ready, outcome: Outcome, tried: Attempt
@@ -87,7 +90,6 @@ class Concluding:
     ) -> Delivered:
         """Record that it was certainly not taken, and do what helps."""
         account, remedy = ready.access.account, outcome.remedy
-        self.circuit.failed(account, outcome)
         gone = [each for each in outcome.refused if not each.again]
         record = refusing(sending, gone)
         if gone and len(gone) < len(ready.outgoing.rcpt_to):

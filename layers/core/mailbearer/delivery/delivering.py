@@ -114,14 +114,14 @@ class Delivery:
             # A call of which we believed otherwise has brought it there.
             return self.recorder.sent(record, self.looking.found())
         patience = min(_PATIENCE, max(0.0, deadline - self.clock() - ready.deadline - LEASE_MARGIN))
-        with self.quota.slot(
+        slot = self.quota.slot(
             access.account, ready.limits, access.transport.per_mailbox, patience, call=ready.deadline
-        ) as granted:
+        )
+        with slot as granted:
             if not granted or self.clock() + ready.deadline + LEASE_MARGIN > deadline:
-                # It keeps the turn it has been given.
-                self.comeback.put(
-                    replace(job, turn=self.clock()), at=self.clock() + (1 if granted else 1 + self._some())
-                )
+                at = self.clock() + 1 if granted else slot.again_at
+                # It keeps the turn it has been given, and that stays as old as it is.
+                self.comeback.put(replace(job, turn=job.turn or self.clock()), at=at)
                 return Delivered(Verb.PUT_BACK, "time_left" if granted else "no_slot")
             return self._attempt(job, record, message, ready)
 

@@ -1,0 +1,156 @@
+"""What goes wrong during the load: processes die, providers throttle, break down and lose answers, a mailbox pauses."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.local import FUNCTIONS
+from soak.mailboxes import PAUSED, Mailbox
+from soak.orders import REFUSED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from proofs.ground import Ground
+    from soak.doors import Http
+    from soak.mailboxes import Opened
+
+PROCESSES = Path("/proc")
+KILLED = {"delivery_worker": 4, "messages_api": 1}
+"""The functions whose processes are killed, with weights."""
+EVERY = 4.0
+"""Seconds between two kills, on average."""
+_HTTP = (("throttle", {"retry_after": 1}), ("503", {}), ("status", {"status": 500}), ("answer_lost", {}), ("cut_before", {}))
+_SMTP = (("throttle", {}), ("reply", {"stage": "dot", "code": 451, "text": "4.3.0 try later"}), ("answer_lost", {}), ("cut_before", {}))
+
+
+class TroubleError(Exception):
+    """Nothing can be killed here."""
+
+
+@dataclass(kw_only=True)
+class Killer:
+    """Kills processes of one stack's functions at random moments, in a thread of its own."""
+
+    scratch: Path
+    functions: Mapping[str, str]
+    chance: random.Random
+    every: float = EVERY
+    killed: Counter[str] = field(default_factory=Counter)
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin. Raises TroubleError where processes cannot be found."""
+        if not PROCESSES.is_dir():
+            raise TroubleError(f"Processes are found in {PROCESSES}, which {sys.platform} does not have.")
+        self._thread = threading.Thread(target=self._work, name="killer", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while not self._ended.wait(self.chance.expovariate(1 / self.every)):
+            folder = self.chance.choices(list(KILLED), list(KILLED.values()))[0]
+            pids = self.processes(folder)
+            if pids and self._kill(self.chance.choice(pids)):
+                self.killed[folder] += 1
+
+    def processes(self, folder: str) -> list[int]:
+        """Name the processes of a function: the engine starts each from a directory named for it."""
+        begin = f"{self.scratch}/ministack-lambda-{self.functions[folder]}-"
+        found = []
+        for process in PROCESSES.iterdir():
+            if process.name.isdecimal() and any(part.startswith(begin) for part in _arguments(process)):
+                found.append(int(process.name))
+        return sorted(found)
+
+    def _kill(self, pid: int) -> bool:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+def killer(ground: Ground, seed: int) -> Killer:
+    """Make the killer of this stack's workers and API processes."""
+    functions = {folder: ground.world.stack.outputs[FUNCTIONS[folder]] for folder in KILLED}
+    scratch = ground.world.engine.directory / "scratch"
+    return Killer(scratch=scratch, functions=functions, chance=random.Random(seed))  # noqa: S311 - no secret
+
+
+class Providers:
+    """Plays the providers' troubles, one for every so many messages of a troubled mailbox."""
+
+    def __init__(self, ground: Ground, mailboxes: Mapping[str, Opened], seed: int, *, share: float = 0.2) -> None:
+        self._control = ground.control
+        self._mailboxes = mailboxes
+        self._chance = random.Random(seed)  # noqa: S311 - no secret
+        self._share = share
+        self._lock = threading.Lock()
+        self._control.plan_fault(
+            "smtp",
+            "reply",
+            times=None,
+            match={"recipient": REFUSED},
+            stage="rcpt",
+            code=550,
+            text="5.1.1 User unknown",
+        )
+
+    def trouble(self, mailbox: Mailbox) -> None:
+        """Let the mailbox's provider fail at one of the next calls, now and then."""
+        if not mailbox.troubled:
+            return
+        with self._lock:
+            if self._chance.random() >= self._share:
+                return
+            kind, params = self._chance.choice(_SMTP if mailbox.endpoint == "smtp" else _HTTP)
+            address = self._mailboxes[mailbox.name].address
+            given: dict[str, Any] = dict(params)
+            self._control.plan_fault(mailbox.endpoint, kind, match={"mailbox": address}, **given)
+
+    def played(self) -> Counter[str]:
+        """Count the faults that were played on troubled mailboxes, by endpoint and kind."""
+        found: Counter[str] = Counter()
+        for fault in self._control.faults():
+            if "mailbox" in fault["match"]:
+                found[f"{fault['endpoint']} {fault['fault']}"] += fault["played"]
+        return found
+
+
+class Pause:
+    """Pauses a mailbox in the middle of the load, and resumes it."""
+
+    def __init__(self, http: Http, mailboxes: Mapping[str, Opened]) -> None:
+        self._http = http
+        self._account = mailboxes[PAUSED].id
+        self._steps = [(0.3, "pause"), (0.6, "resume")]
+
+    def at(self, place: float) -> None:
+        """Do what is due at this place of the load (0 to 1). Raises DoorError."""
+        while self._steps and self._steps[0][0] <= place:
+            self._http.done("POST", f"/v1/accounts/{self._account}/{self._steps.pop(0)[1]}", {})
+
+
+def _arguments(process: Path) -> list[str]:
+    """Give a process's arguments; none if it has ended, or is another user's."""
+    try:
+        return (process / "cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
