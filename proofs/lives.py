@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,7 @@ class Lane:
         self._ground = ground
         engine = ground.world.engine
         self._sqs, self._scheduler = engine.client("sqs"), engine.client("scheduler")
-        name = f"proofs-{id(self)}"
+        name = f"proofs-{os.getpid()}"
         urls = [self._sqs.create_queue(QueueName=f"{name}-{kind}")["QueueUrl"] for kind in ("messages", "dead")]
         self._functions = Functions(ground=ground, queue_url=urls[0], dead_letter_queue_url=urls[1])
         self._functions.warm_up()

@@ -30,8 +30,8 @@ class Road:
     """One way of a message.
 
     `takes` says of each of its provider calls whether the provider takes the message, and `tells` whether it says so.
-    `prepare` is done before each life, `walk` is the life. The calls of the first `known` processes are struck on another
-    road already.
+    `prepare` is done before each life, `walk` is the life. The calls of the first `known` processes are struck on
+    another road already.
     """
 
     name: str

@@ -100,7 +100,12 @@ def test_a_designers_files_become_a_mail_when_they_are_published(local_stack: Lo
 def test_a_batch_of_a_hundred_takes_what_is_right_and_tells_each_fault_in_its_place(
     local_stack: LocalStack, sandboxed: str
 ) -> None:
-    wrong = {7: {"to": "nobody"}, 40: {"subjekt": "?"}, 41: {"account": "nobody@acme.example"}, 99: {"text": None}}
+    wrong: dict[int, dict[str, Any]] = {
+        7: {"to": "nobody"},
+        40: {"subjekt": "?"},
+        41: {"account": "nobody@acme.example"},
+        99: {"text": None},
+    }
     many = [message(sandboxed, subject=f"Batch {number}") | wrong.get(number, {}) for number in range(100)]
     answer = local_stack.call("POST", "/v1/messages/batch", {"messages": many})
     results = answer.json()["results"]
@@ -243,9 +248,9 @@ def test_twenty_megabytes_go_through_gmail_and_through_a_draft_at_graph_where_th
 def test_whoever_the_server_refuses_is_named_and_the_others_get_the_mail_once(local_stack: LocalStack) -> None:
     local_stack.connect("lists@acme.example", "oidc")
     gone, busy, well = (f"{name}@recipients.example" for name in ("gone", "busy", "well"))
-    plan = {"stage": "rcpt", "tenant": None}
-    local_stack.control.plan_fault("smtp", "reply", match={"recipient": gone}, code=550, text="5.1.1 unknown", **plan)
-    local_stack.control.plan_fault("smtp", "reply", match={"recipient": busy}, code=450, text="4.2.0 later", **plan)
+    for recipient, code, text in ((gone, 550, "5.1.1 no such user"), (busy, 450, "4.2.0 greylisted")):
+        match = {"recipient": recipient}
+        local_stack.control.plan_fault("smtp", "reply", match=match, stage="rcpt", code=code, text=text)
     sent = local_stack.send("lists@acme.example", to=[gone, busy, well])
     shown = local_stack.settled(sent["id"], "sent")
     assert [each["recipient"] for each in shown["refused"]] == [gone]
