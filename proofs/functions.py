@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mailbearer.errors import Unavailable
 from proofs.ground import Clock, Ground
 from proofs.processes import fork, told
 from proofs.strikes import Strike, StruckCalls
@@ -32,7 +33,7 @@ DUE = "due"
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """One invocation: the calls it made, and what the handler gave; None if it was killed."""
+    """One invocation: its calls, none if it was killed, and what the handler gave, None if it came to nothing."""
 
     calls: tuple[str, ...]
     answer: dict[str, Any] | None
@@ -88,7 +89,11 @@ class Functions:
             made = [self._clients.made(service) for service in _SERVICES]
             calls.watch(made)
             _let_bodies_say_when_they_are_due(self._clients.made("sqs"), self.queue_url, wiring.clock)
-            answer = app.lambda_handler(event, _Context(folder))
+            try:
+                answer = app.lambda_handler(event, _Context(folder))
+            except Unavailable:
+                # To Lambda that is a failed invocation: all of the batch stays on the queue.
+                answer = None
             say([calls.seen, answer])
 
         said = [each for _, each in told([fork(work)], seconds=_SECONDS)]

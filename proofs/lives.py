@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mailbearer.ledger import Ledger
 from mailbearer.message import Status
 from proofs.arrivals import Arrivals
 from proofs.fates import Fate, expected
@@ -120,6 +121,7 @@ class Lane:
             key=f"road-{place}-{self._lives}",
             strike=strike,
         )
+        self._forget_other_lives(account)
         road.prepare(self._ground, life)
         road.walk(life)
         if strike is not None and not life.struck:
@@ -129,6 +131,14 @@ class Lane:
         if life.fault:
             self._ground.control.clear_faults(life.fault)
         return life.calls, fate
+
+    def _forget_other_lives(self, account: Account) -> None:
+        """Free what other lives' workers have leased: each of them was a worker of its own a moment ago."""
+        ledgers = self._ground.stores.ledgers
+        stands = ledgers.get(account.id)
+        if stands.revision:
+            clean = Ledger(account=account.id, revision=stands.revision).changed(os.urandom(4).hex())
+            ledgers.replace(clean, expected=stands)
 
     def _fate(self, life: Life) -> Fate:
         stores = self._ground.stores

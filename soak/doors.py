@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -194,8 +195,9 @@ class Doors:
 
     def _message(self, order: Order, *, keyed: bool = False) -> dict[str, Any]:
         body = {**order.body, "account": self._mailboxes[order.mailbox.name].id}
-        if order.kind == "raw":
-            body["to"] = "carla@customer.example"
+        if "raw" in body:
+            written = order.body["raw"].format(self._mailboxes[order.mailbox.name].address)
+            body["raw"] = base64.b64encode(written.encode()).decode()
         if order.send_in:
             body["send_at"] = (datetime.now(UTC) + timedelta(seconds=order.send_in)).isoformat(timespec="milliseconds")
         return body | ({"idempotency_key": order.key} if keyed and order.key else {})

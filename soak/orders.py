@@ -7,17 +7,21 @@ import json
 import random
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from soak.mailboxes import FLOODED, MAILBOXES, Mailbox
+from soak.mailboxes import FLOODED, MAILBOXES, SANDBOX, Mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+T = TypeVar("T")
+
 TEMPLATE = "soak"
 SUPPRESSED, REFUSED = "gone@customer.example", "nobody@customer.example"
-REFUSED_IN_SANDBOX = "bounce@sandbox"
+REFUSED_IN_SANDBOX, SLOW = "bounce@sandbox", "slow+2@sandbox"
 BATCH, MERGE = 20, 25
+RAW = "From: {}\r\nTo: carla@customer.example\r\nSubject: Raw\r\n\r\nIt is on its way.\r\n"
+"""A raw message, which the door writes with the mailbox's address in it and in base64."""
 _BIG = 900_000
 _FLOOD_BEGINS, _FLOOD_ENDS = 0.15, 0.35
 _LATER = (10, 60)
@@ -120,6 +124,7 @@ class _Planner:
             "for later, canceled": (2, self._canceled),
             "to a suppressed address": (2.5, self._suppressed),
             "one of two suppressed": (2.5, self._partly_suppressed),
+            "that takes the host a while": (4, self._slow),
             "to an address the host refuses": (2.5, self._refused),
             "one of two refused": (2.5, self._partly_refused),
             "faulty": (3, self._faulty),
@@ -192,7 +197,7 @@ class _Planner:
     def _mailbox(self) -> Mailbox:
         return self._chosen({mailbox: mailbox.share for mailbox in MAILBOXES})
 
-    def _chosen(self, weights: dict[Any, float]) -> Any:
+    def _chosen(self, weights: Mapping[T, float]) -> T:
         return self._chance.choices(list(weights), list(weights.values()))[0]
 
     # --- kinds ------------------------------------------------------------------------------------------------------
@@ -212,8 +217,7 @@ class _Planner:
         return Fate.SENT, body
 
     def _raw(self, _: Mailbox) -> tuple[Fate, dict[str, Any]]:
-        text = "To: carla@customer.example\r\nSubject: Raw\r\n\r\nIt is on its way.\r\n"
-        return Fate.SENT, {"raw": base64.b64encode(text.encode()).decode()}
+        return Fate.SENT, {"to": "carla@customer.example", "raw": RAW}
 
     def _template(self, _: Mailbox) -> tuple[Fate, dict[str, Any]]:
         template = {"name": TEMPLATE, "variables": {"name": "Carla"}}
@@ -226,6 +230,9 @@ class _Planner:
 
     def _canceled(self, mailbox: Mailbox) -> tuple[Fate, dict[str, Any]]:
         return Fate.CANCELED, self._small(mailbox)[1]
+
+    def _slow(self, mailbox: Mailbox) -> tuple[Fate, dict[str, Any]]:
+        return Fate.SENT, self._small(mailbox)[1] | {"to": SLOW}
 
     def _suppressed(self, mailbox: Mailbox) -> tuple[Fate, dict[str, Any]]:
         return Fate.SUPPRESSED, self._small(mailbox)[1] | {"to": SUPPRESSED}
@@ -261,7 +268,7 @@ def malformed(text: str, order: Order) -> str:
 
 
 def _refused_at(mailbox: Mailbox) -> str:
-    return REFUSED_IN_SANDBOX if mailbox.provider == "sandbox" else REFUSED
+    return REFUSED_IN_SANDBOX if mailbox.provider == SANDBOX else REFUSED
 
 
 def _possible(kind: str, form: Form, mailbox: Mailbox) -> bool:
@@ -270,6 +277,8 @@ def _possible(kind: str, form: Form, mailbox: Mailbox) -> bool:
         return form in {Form.SINGLE, Form.POINTER}
     if kind.startswith("for later"):
         return form is Form.SINGLE or (form is Form.BARE and kind == "for later")
+    if kind == "that takes the host a while":
+        return mailbox.provider == SANDBOX
     if kind in {"to an address the host refuses", "one of two refused"}:
         return mailbox.refuses_recipients and not mailbox.troubled
     return True

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sandbox.local import FUNCTIONS
 from soak.mailboxes import PAUSED, Mailbox
@@ -24,12 +24,28 @@ if TYPE_CHECKING:
     from soak.mailboxes import Opened
 
 PROCESSES = Path("/proc")
-KILLED = {"delivery_worker": 4, "messages_api": 1}
+KILLED = {"delivery_worker": 2, "messages_api": 1}
 """The functions whose processes are killed, with weights."""
 EVERY = 4.0
 """Seconds between two kills, on average."""
-_HTTP = (("throttle", {"retry_after": 1}), ("503", {}), ("status", {"status": 500}), ("answer_lost", {}), ("cut_before", {}))
-_SMTP = (("throttle", {}), ("reply", {"stage": "dot", "code": 451, "text": "4.3.0 try later"}), ("answer_lost", {}), ("cut_before", {}))
+_SLOW = 2
+Trouble: TypeAlias = tuple[str, dict[str, Any]]
+_HTTP: tuple[Trouble, ...] = (
+    ("throttle", {"retry_after": 1}),
+    ("503", {}),
+    ("status", {"status": 500}),
+    ("answer_lost", {}),
+    ("cut_before", {}),
+    ("hang", {"seconds": _SLOW}),
+    ("delay_then_answer", {"seconds": _SLOW}),
+)
+_SMTP: tuple[Trouble, ...] = (
+    ("throttle", {}),
+    ("reply", {"stage": "dot", "code": 451, "text": "4.3.0 try later"}),
+    ("answer_lost", {}),
+    ("cut_before", {}),
+    ("hang", {"stage": "dot", "seconds": _SLOW}),
+)
 
 
 class TroubleError(Exception):
@@ -71,11 +87,11 @@ class Killer:
     def processes(self, folder: str) -> list[int]:
         """Name the processes of a function: the engine starts each from a directory named for it."""
         begin = f"{self.scratch}/ministack-lambda-{self.functions[folder]}-"
-        found = []
-        for process in PROCESSES.iterdir():
-            if process.name.isdecimal() and any(part.startswith(begin) for part in _arguments(process)):
-                found.append(int(process.name))
-        return sorted(found)
+        return sorted(
+            int(process.name)
+            for process in PROCESSES.iterdir()
+            if process.name.isdecimal() and any(part.startswith(begin) for part in _arguments(process))
+        )
 
     def _kill(self, pid: int) -> bool:
         try:
@@ -120,8 +136,7 @@ class Providers:
                 return
             kind, params = self._chance.choice(_SMTP if mailbox.endpoint == "smtp" else _HTTP)
             address = self._mailboxes[mailbox.name].address
-            given: dict[str, Any] = dict(params)
-            self._control.plan_fault(mailbox.endpoint, kind, match={"mailbox": address}, **given)
+            self._control.plan_fault(mailbox.endpoint, kind, match={"mailbox": address}, **params)
 
     def played(self) -> Counter[str]:
         """Count the faults that were played on troubled mailboxes, by endpoint and kind."""
@@ -152,5 +167,3 @@ def _arguments(process: Path) -> list[str]:
         return (process / "cmdline").read_text(errors="replace").split("\0")
     except OSError:
         return []
-
-

@@ -156,8 +156,10 @@ def test_a_scheduled_message_is_moved_comes_early_in_vain_and_goes_at_its_time(l
     (group,) = {each["GroupName"] for each in scheduler.list_schedules()["Schedules"] if each["Name"] == sent["id"]}
 
     def expression() -> str:
-        found = [each for each in scheduler.list_schedules(GroupName=group)["Schedules"] if each["Name"] == sent["id"]]
-        return scheduler.get_schedule(GroupName=group, Name=sent["id"])["ScheduleExpression"] if found else ""
+        try:
+            return str(scheduler.get_schedule(GroupName=group, Name=sent["id"])["ScheduleExpression"])
+        except scheduler.exceptions.ResourceNotFoundException:
+            return ""
 
     def let_it_come() -> None:
         schedule = scheduler.get_schedule(GroupName=group, Name=sent["id"])

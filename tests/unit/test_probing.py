@@ -313,7 +313,7 @@ def test_a_grant_that_was_revoked_at_the_provider_is_known_with_the_next_probe()
     assert probed.account.state is grants.now().state is AccountState.CONSENT_REQUIRED
     assert grants.now().reason == "grant_expired_or_revoked"
     assert told(grants) == ["account.consent_required"]
-    assert grants.now().due_at == 0
+    assert grants.now().due_at == grants.now().notice_at == grants.clock(), "its owner is to be told"
 
 
 def test_a_fresh_token_that_is_refused_too_is_a_finding_that_is_told_once() -> None:

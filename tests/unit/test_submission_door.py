@@ -96,6 +96,12 @@ def test_a_pointer_that_leads_nowhere_is_kept_with_the_dead_letters(sending: Sen
     assert only(sending).status is Status.FAILED
 
 
+def test_a_wrapped_pointer_that_leads_nowhere_is_known_by_its_wrapping(sending: Sending) -> None:
+    wrapped = json.dumps({"Type": "Notification", "TopicArn": "a", "MessageId": "sns-1", "Message": pointer()})
+    assert sending.take_in(wrapped, "1").code == "pointer_unreadable"
+    assert sending.queue.refused[0].key == "sns:sns-1"
+
+
 def test_a_bucket_that_does_not_answer_leaves_the_pointer_on_the_queue(sending: Sending) -> None:
     put(sending, sending.body())
     sending.pointed.faults.before("read", Unavailable("S3 is down"))

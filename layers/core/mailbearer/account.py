@@ -8,7 +8,6 @@ from typing import Any, Self
 
 from mailbearer.token import TokenState
 
-
 DRAIN_PATIENCE = 600.0
 """Seconds after which the schedule asks again for held mail to be sent, should the first asking have been lost."""
 
@@ -47,8 +46,8 @@ class Account:
     """One mailbox; `provider` names its registration, times are epoch seconds.
 
     `mail_refusal` is the diagnosis' code for why the mail side takes no mail from it, empty while it does.
-    `circuit_until` is the moment until which it is left alone because its mail side failed `circuit_failures` times in a
-    row; both are 0 from the next mail on that goes.
+    `circuit_until` is the moment until which it is left alone because its mail side failed `circuit_failures` times in
+    a row; both are 0 from the next mail on that goes.
     `grants` are the moments at which consents gave refresh tokens that may still live: some providers cap their number.
     `drain_from` is since when mail that was held is to be sent, 0 = there is none, or it has been.
     `notice_at` is when its owner is to be told that the grant died, 0 = he need not be, or has been.

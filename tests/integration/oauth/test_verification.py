@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 from mailbearer.account import Account, AccountState
 from mailbearer.client import Client
 from mailbearer.credential import Credential
+from mailbearer.mime import compose
 from mailbearer.oauth import AuthlibServer, discover
 from mailbearer.providers import definition_of, register
 from mailbearer.registration import Flow, Registration
@@ -74,7 +76,11 @@ def verified(
     credentials = FakeCredentialVault()
     credentials.create(registration.name, credential or Credential(client_secret=SECRET))
     server = AuthlibServer(egress, time.time)
-    transports: dict[str, Any] = {"gmail": GmailTransport, "graph": GraphTransport, "smtp": SmtpTransport}
+    transports: dict[str, Any] = {
+        "gmail": GmailTransport,
+        "graph": partial(GraphTransport, compose=compose),
+        "smtp": SmtpTransport,
+    }
     verification = Verification(
         client=Client(
             credentials=credentials,

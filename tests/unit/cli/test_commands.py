@@ -67,6 +67,7 @@ def test_the_commands_are_these() -> None:
         *("accounts rotate", "accounts validate", "accounts pause", "accounts resume"),
         *("suppressions list", "suppressions add", "suppressions remove", "suppressions import"),
         *("captured list", "captured show", "dlq list", "dlq redrive"),
+        *("templates list", "templates preview", "templates pull", "templates push"),
         *(
             "send",
             "messages cancel",

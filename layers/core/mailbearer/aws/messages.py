@@ -120,7 +120,6 @@ class DynamoDBMessageStore:
         goes_on = len(rows) > limit
         return Page(tuple(row[0] for row in page), items.write_cursor(account_id, *page[-1]) if goes_on else "")
 
-
     def held(self, account_id: str, *, limit: int) -> tuple[str, ...]:
         """Give the ids of messages that are held for a mailbox (not for its quota), the oldest first."""
         with calling("dynamodb:Query"):

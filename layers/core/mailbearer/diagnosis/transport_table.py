@@ -155,7 +155,7 @@ SMTPUTF8_NEEDED = Diagnosis(
     code="smtputf8_needed",
     answer=Answer.MESSAGE,
     who=Who.USER,
-    cause="An address has letters beyond ASCII before the @ (RFC 6531), and the mailbox's API does not carry such ones.",
+    cause="An address has letters beyond ASCII before the @ (RFC 6531); the mailbox's API does not carry such ones.",
     remedy="Use another address of theirs, or send through a mailbox that goes by SMTP.",
 )
 BARE_LINE_END = Diagnosis(

@@ -100,7 +100,7 @@ class PointedContent(Protocol):
 
 
 class CaptureStore(Protocol):
-    """What the sandbox transport took instead of sending it; it is kept for 30 days. Every call raises `Unavailable`."""
+    """What the sandbox transport took instead of sending it, for 30 days. Every call raises `Unavailable`."""
 
     def put(self, capture: Capture, mime: bytes) -> str:
         """Keep a captured message; the same again takes its place. Gives the name under which it lies."""

@@ -368,7 +368,7 @@ class Wiring(Adapters):
             transport=self.transport,
             compose=compose,
             suppressed=self.suppressing.among,
-            attach=lambda message: self.uploading.fill(message),
+            attach=lambda message: self.uploading.fill(message),  # noqa: PLW0108 - few messages need it made
             quota=self.quota,
             circuit=self.circuit,
             clock=self.clock,
@@ -397,9 +397,7 @@ class Wiring(Adapters):
 
         book = LedgerBook(ledgers=self.ledgers, trail=self.trail, clock=self.clock, random_bytes=self.random_bytes)
         workers = self.settings.workers
-        slots = MailboxSlots(
-            book=book, clock=self.clock, worker=self.random_bytes(4).hex(), crowd=max(1, workers // 2)
-        )
+        slots = MailboxSlots(book=book, clock=self.clock, worker=self.random_bytes(4).hex(), crowd=max(1, workers // 2))
         return Quota(book=book, slots=slots, clock=self.clock, workers=workers)
 
     @cached_property
