@@ -1,4 +1,4 @@
-"""`python -m proofs [crowd crash faults] [--output PATH] [--page PATH]`."""
+"""`python -m proofs [crowd crash faults lives] [--road NAME] [--output PATH] [--page PATH]`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from proofs import crash, crowd, endings, report
+from proofs import crash, crowd, endings, lives, lives_report, report
 from proofs.ground import prepared
+from proofs.roads import ROADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from proofs.ground import Ground
+    from proofs.roads import Road
 
-PARTS = ("crowd", "crash", "faults")
+PARTS = ("crowd", "crash", "faults", "lives")
 WIDTH = 200
 
 
@@ -28,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prove, show, write; gives 1 if anything came otherwise than the specification says."""
     parser = argparse.ArgumentParser(prog="python -m proofs", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"some of: {' '.join(PARTS)}; default all")
+    parser.add_argument(
+        "--road", action="append", choices=[road.name for road in ROADS], help="lives on this road only"
+    )
     parser.add_argument("--output", type=Path, help="where to write all that was seen, as JSON")
     parser.add_argument("--page", type=Path, help="the page of the documentation whose tables to write anew")
     options = parser.parse_args(arguments)
@@ -35,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no part {', '.join(unknown)}; choose from {', '.join(PARTS)}")
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     begin = time.monotonic()
-    proofs = Proofs(console)
+    proofs = Proofs(console, tuple(road for road in ROADS if not options.road or road.name in options.road))
     with prepared() as ground:
         console.print(f"[dim]the stack runs, {time.monotonic() - begin:.1f} s[/]")
         for part in options.parts or PARTS:
@@ -44,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.output:
         options.output.write_text(json.dumps(proofs.as_json(), indent=1) + "\n")
     if options.page:
-        report.write_page(options.page, report.parts(proofs.crashes, proofs.endings))
+        report.write_page(options.page, proofs.page())
     wrong = proofs.wrong()
     verdict = f"[red]{wrong} came otherwise than specified[/]" if wrong else "[green]all as specified[/]"
     console.print(f"{verdict}, {time.monotonic() - begin:.0f} s")
@@ -54,15 +59,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class Proofs:
     """What was seen so far, told line by line."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, roads: Sequence[Road]) -> None:
         self.console = console
+        self.roads = roads
         self.crowds: list[crowd.Crowd] = []
         self.crashes: list[crash.Row] = []
         self.endings: list[endings.Ending] = []
+        self.lives: list[lives.Row] = []
 
     def prove(self, part: str, ground: Ground) -> None:
         """Go through one part."""
-        run: dict[str, Callable[[Ground], None]] = {"crowd": self._crowd, "crash": self._crash, "faults": self._faults}
+        run: dict[str, Callable[[Ground], None]] = {
+            "crowd": self._crowd,
+            "crash": self._crash,
+            "faults": self._faults,
+            "lives": self._lives,
+        }
         run[part](ground)
 
     def show(self) -> None:
@@ -79,11 +91,23 @@ class Proofs:
         if self.endings:
             title = "Faults of the token endpoint"
             self._print(title, report.FAULT_HEADS, report.fault_lines(self.endings, measured=True))
+        for road, lines in lives_report.by_road(self.lives):
+            self._print(f"A message: {road}", lives_report.HEADS, lines)
+        if self.lives:
+            self.console.print(lives_report.totals(self.lives))
 
     def wrong(self) -> int:
         """Count what came otherwise than specified."""
         verdicts = [each.holds for each in self.crowds] + [each.holds for each in self.crashes]
-        return [*verdicts, *(each.holds for each in self.endings)].count(False)
+        verdicts += [each.holds for each in self.endings] + [each.holds for each in self.lives]
+        return verdicts.count(False)
+
+    def page(self) -> dict[str, str]:
+        """Write what the page of the documentation has to show, by name."""
+        shown = report.parts(self.crashes, self.endings)
+        if self.lives:
+            shown |= {"lives": lives_report.page(self.lives), "lives counted": lives_report.totals(self.lives)}
+        return shown
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it for a file, and what the page of the documentation has to show."""
@@ -91,7 +115,8 @@ class Proofs:
             "crowd": [each.as_json() for each in self.crowds],
             "crash": [each.as_json() for each in self.crashes],
             "faults": [each.as_json() for each in self.endings],
-            "page": report.parts(self.crashes, self.endings),
+            "lives": [each.as_json() for each in self.lives],
+            "page": self.page(),
         }
 
     def _crowd(self, ground: Ground) -> None:
@@ -110,6 +135,11 @@ class Proofs:
         for ending in endings.prove(ground):
             self.endings.append(ending)
             self._line(f"{ending.provider:8} {ending.fault}: {ending.seen.state}", ending, ending.holds)
+
+    def _lives(self, ground: Ground) -> None:
+        for row in lives.prove(ground, self.roads):
+            self.lives.append(row)
+            self._line(f"{row.road}: {row.number + 1} {row.call}, {row.how}: {row.seen.told}", row, row.holds)
 
     def _line(self, text: str, seen: object, holds: bool) -> None:  # noqa: FBT001
         self.console.print(f"{'[green]✓[/]' if holds else '[red]✗[/]'} {escape(text)}")

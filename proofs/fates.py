@@ -35,8 +35,8 @@ class Fate:
 
     @property
     def told(self) -> str:
-        """Give it in a few words."""
-        words = [self.status, f"{self.mails} mail{'' if self.mails == 1 else 's'}"]
+        """Give it in a few words: status and mails, and whatever else is not as it should be."""
+        words = [f"{self.status} {self.mails}"]
         if self.message_ids > 1:
             words.append(f"{self.message_ids} Message-IDs")
         if self.status != Status.SENT and not self.kept:

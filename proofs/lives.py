@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SECONDS = 400.0
 LANES = 3
-"""Roads at once; each process mostly waits for the engine."""
+"""Lives at once; each process mostly waits for the engine."""
 
 _TOKEN_LIVES = 7200.0
 
@@ -54,18 +54,18 @@ class Row:
         return asdict(self) | {"holds": self.holds}
 
 
-def prove(ground: Ground) -> Iterator[Row]:
-    """Strike a message at every point of every road, and give a row for each as it is seen."""
-    lanes = [fork(partial(_lane, ground, range(lane, len(ROADS), LANES))) for lane in range(LANES)]
+def prove(ground: Ground, roads: Sequence[Road] = ROADS) -> Iterator[Row]:
+    """Strike a message at every point of some roads, and give a row for each as it is seen."""
+    lanes = [fork(partial(_lane, ground, roads, lane)) for lane in range(LANES)]
     for _, row in told(lanes, seconds=SECONDS):
         yield Row(**row | {"seen": Fate(**row["seen"]), "expected": Fate(**row["expected"])})
 
 
-def _lane(parents: Ground, places: Sequence[int], say: Say) -> None:
-    """Go through the points of some roads, one after the other."""
+def _lane(parents: Ground, roads: Sequence[Road], number: int, say: Say) -> None:
+    """Go through the roads, one after the other, striking each call whose turn it is."""
     lane = Lane(parents.forked())
-    for place in places:
-        for row in lane.rows(place, ROADS[place]):
+    for road in roads:
+        for row in lane.rows(road, slice(number, None, LANES)):
             say(asdict(row))
 
 
@@ -82,20 +82,20 @@ class Lane:
         self._functions.warm_up()
         self._lives = 0
 
-    def rows(self, place: int, road: Road) -> Iterator[Row]:
-        """Go through the points of one road; which there are is learnt from a life that nobody disturbs."""
+    def rows(self, road: Road, calls: slice) -> Iterator[Row]:
+        """Strike some calls of one road; which there are is learnt from a life that nobody disturbs."""
         account = self._ground.connect(road.provider, ends_in=_TOKEN_LIVES)
-        undisturbed, fate = self._live(place, road, account, None)
+        undisturbed, fate = self._live(road, account, None)
         whole = Fate(status=Status.SENT, mails=road.mails, message_ids=1, kept=False)
         if fate != whole:
             raise ProcessError(f"{road.name}: an undisturbed message ended as {fate}")
-        for number, call in enumerate(undisturbed):
+        for number, call in list(enumerate(undisturbed))[calls]:
             for how in How if call.process >= road.known else ():
                 strike = Strike(number, how)
-                _, seen = self._live(place, road, account, strike)
+                _, seen = self._live(road, account, strike)
                 yield Row(
                     road=road.name,
-                    place=place,
+                    place=ROADS.index(road),
                     number=number,
                     call=call.label,
                     how=how,
@@ -103,7 +103,7 @@ class Lane:
                     expected=expected(road, undisturbed, strike),
                 )
 
-    def _live(self, place: int, road: Road, account: Account, strike: Strike | None) -> tuple[list[Call], Fate]:
+    def _live(self, road: Road, account: Account, strike: Strike | None) -> tuple[list[Call], Fate]:
         clock = Clock()
         arrivals = Arrivals(
             sqs=self._sqs,
@@ -118,7 +118,7 @@ class Lane:
             arrivals=arrivals,
             clock=clock,
             account=account,
-            key=f"road-{place}-{self._lives}",
+            key=f"life-{os.getpid()}-{self._lives}",
             strike=strike,
         )
         self._forget_other_lives(account)

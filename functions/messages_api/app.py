@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mailbearer.api.answering import answer, answer_openly
 from mailbearer.api.description import Description
 from mailbearer.api.messages import Messages
 from mailbearer.api.suppressions import Suppressions
 from mailbearer.api.templates import Templates
 from mailbearer.api.uploads import Uploads
 from mailbearer.config import read_settings
-from mailbearer.errors import Unavailable
-from mailbearer.http import Request, Response, Route, respond
-from mailbearer.observability import logger
+from mailbearer.http import Request, Response, Route
 from mailbearer.wiring import Wiring
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _NEEDS = (
     "api_url",
@@ -70,27 +66,5 @@ def routes_of(joined: Wiring) -> tuple[Route, ...]:
 def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer one API Gateway request (payload format 2.0)."""
     if any(route.path == event.get("rawPath") for route in OPEN):
-        return respond(event, OPEN, unexpected=_log_unexpected(event))
-    wiring().trail.request_id = event["requestContext"].get("requestId", "")
-    answer = respond(event, routes_of(wiring()), unexpected=_log_unexpected(event))
-    _flush()
-    return answer
-
-
-def _flush() -> None:
-    """Write the audit events.
-
-    They are kept for the next request if nothing takes them now: a 202 that was earned stands.
-    """
-    try:
-        wiring().trail.flush()
-    except Unavailable as error:
-        logger().error("audit events wait in memory", extra={"reason": error.detail})
-
-
-def _log_unexpected(event: dict[str, Any]) -> Callable[[], None]:
-    def log() -> None:
-        request_id = event["requestContext"].get("requestId", "")
-        logger().exception("request failed", extra={"request_id": request_id, "route": event.get("routeKey", "")})
-
-    return log
+        return answer_openly(event, OPEN)
+    return answer(event, wiring(), routes_of(wiring()))

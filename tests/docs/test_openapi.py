@@ -57,7 +57,8 @@ def test_no_name_stands_twice_in_one_object() -> None:
 
 
 def test_every_route_is_an_operation_with_its_scope_and_every_operation_a_route() -> None:
-    served = (*messages_api.routes_of(Wiring(config.Settings())), *accounts_api.ROUTES)
+    joined = Wiring(config.Settings())
+    served = (*messages_api.routes_of(joined), *accounts_api.routes_of(joined))
     routes = {(route.method, route.path, route.scope) for route in served}
     assert {(each.method, each.path, each.scope) for each in operations()} == routes
 

@@ -90,7 +90,8 @@ def test_the_permissions_of_a_function_are_those_of_its_role(function: str) -> N
 
 
 def test_every_route_has_its_row_and_its_scope() -> None:
-    served = (*messages_api.routes_of(Wiring(config.Settings())), *accounts_api.ROUTES)
+    joined = Wiring(config.Settings())
+    served = (*messages_api.routes_of(joined), *accounts_api.routes_of(joined))
     routes = {(f"{route.method} {route.path}", route.scope) for route in served}
     rows = re.findall(r"^\| `([A-Z]+ [^`?]+)` \| (?:`([^`]+)` )?\|", HTTP_API.section("Routes"), re.MULTILINE)
     assert set(rows) == routes

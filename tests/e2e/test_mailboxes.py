@@ -99,7 +99,7 @@ def test_a_paused_mailbox_lets_its_mail_wait_and_what_was_canceled_meanwhile_sta
     for each in (waiting, unwanted):
         local_stack.settled(each["id"], "held")
     assert local_stack.call("POST", f"/v1/messages/{unwanted['id']}/cancel").json()["status"] == "canceled"
-    assert local_stack.call("POST", f"{path}/resume").json()["drained"] == 1
+    assert local_stack.call("POST", f"{path}/resume").json()["status"] == "active"
     local_stack.settled(waiting["id"], "sent")
     assert local_stack.one_mail(waiting)
     assert local_stack.get(f"/v1/messages/{unwanted['id']}")["status"] == "canceled"

@@ -17,7 +17,9 @@ import requests
 from functions.accounts_api import app as accounts_api
 from mailbearer.account import AccountState
 from mailbearer.api.description import described
+from mailbearer.config import Settings
 from mailbearer.credential import Credential
+from mailbearer.wiring import Wiring
 from tests.docs.openapi import Operation, operations
 from tests.functions.deployment import API_URL, CLIENT_SECRET, REGISTRATION
 from tests.functions.described import check
@@ -33,7 +35,7 @@ pytestmark = pytest.mark.slow
 ADDRESS = "orders@acme.example"
 OF_BROWSERS = {"show_consent_page", "finish_consent"}
 """The pages of a consent: whoever consents in a test walks them."""
-OF_ACCOUNTS = {(route.method, route.path) for route in accounts_api.ROUTES}
+OF_ACCOUNTS = {(route.method, route.path) for route in accounts_api.routes_of(Wiring(Settings()))}
 OTHERWISE = {("import_token", "token"): 409, ("add_suppressions", "list"): 200}
 """What comes of the examples that are not answered with the first status declared: nobody has that token."""
 SHOWN = {each.said["operationId"]: each.examples for each in operations()}
