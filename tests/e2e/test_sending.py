@@ -199,7 +199,7 @@ def test_a_scheduled_message_is_moved_comes_early_in_vain_and_goes_at_its_time(l
 def test_a_scheduled_message_that_is_canceled_leaves_nothing_and_one_that_is_wanted_now_goes(
     local_stack: LocalStack,
 ) -> None:
-    unwanted, wanted = (local_stack.send("billing@acme.example", send_at=soon(after)) for after in (86_400, 600))
+    unwanted, wanted = (local_stack.send("billing@acme.example", send_at=soon(after)) for after in (86_400, 3600))
     assert local_stack.kept(f"scheduled/{unwanted['id']}")
     canceled = local_stack.call("POST", f"/v1/messages/{unwanted['id']}/cancel").json()
     assert (canceled["status"], local_stack.kept(f"scheduled/{unwanted['id']}")) == ("canceled", [])
@@ -209,7 +209,7 @@ def test_a_scheduled_message_that_is_canceled_leaves_nothing_and_one_that_is_wan
     assert (now.status_code, now.json()["status"]) == (200, "queued")
     local_stack.settled(wanted["id"], "sent")
     assert local_stack.one_mail(wanted)
-    late = local_stack.call("PATCH", f"/v1/messages/{wanted['id']}", {"send_at": soon(600)})
+    late = local_stack.call("PATCH", f"/v1/messages/{wanted['id']}", {"send_at": soon(3600)})
     assert (late.status_code, late.json()["code"]) == (409, "conflict")
 
 

@@ -100,6 +100,8 @@ class FakeAccountStore:
     def __init__(self) -> None:
         self.faults = Faults()
         self.accounts: dict[str, Account] = {}
+        # What a read that need not be consistent still shows.
+        self.lagging: dict[str, Account | None] = {}
         self._lock = threading.Lock()
 
     def create(self, account: Account) -> bool:
@@ -109,8 +111,10 @@ class FakeAccountStore:
             self.accounts[account.id] = account
             return True
 
-    def get(self, account_id: str, *, consistent: bool = True) -> Account | None:  # noqa: ARG002 - never lags
+    def get(self, account_id: str, *, consistent: bool = True) -> Account | None:
         with self.faults.around("get"), self._lock:
+            if not consistent and account_id in self.lagging:
+                return self.lagging[account_id]
             return self.accounts.get(account_id)
 
     def replace(self, new: Account, *, expected: Account) -> Account:

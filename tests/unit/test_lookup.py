@@ -51,3 +51,18 @@ def test_an_address_that_could_mean_two_accounts_is_a_fault() -> None:
     with pytest.raises(InvalidInput) as caught:
         find_account(store(twin), "ann@example.org")
     assert [(fault.pointer, fault.code) for fault in caught.value.faults] == [("/account", "ambiguous_account")]
+
+
+def test_an_account_that_sends_may_be_a_moment_old() -> None:
+    accounts = store()
+    accounts.lagging[ANN.id] = ANN
+    accounts.accounts[ANN.id] = ANN.changed(display_name="Anna")
+    assert find_account(accounts, ANN.id, as_it_is=False) == ANN
+    assert find_account(accounts, ANN.id) == accounts.accounts[ANN.id]
+
+
+@pytest.mark.parametrize("old", [None, ANN.changed(state=AccountState.PENDING_CONSENT)])
+def test_a_no_holds_for_the_account_as_it_is_now(old: Account | None) -> None:
+    accounts = store()
+    accounts.lagging[ANN.id] = old
+    assert find_account(accounts, ANN.id, as_it_is=False) == ANN

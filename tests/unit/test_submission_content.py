@@ -156,3 +156,10 @@ def test_what_somebody_elses_upload_is_called_is_not_told(sending: Sending) -> N
     assert "a.pdf" not in caught.value.detail
     other = Caller(key_id="key_other", scopes=frozenset({"messages:send"}))
     assert not sending.submission.accept(sending.body(attachments=[{"upload_id": "upl_2"}]), other).replayed
+
+
+def test_an_alias_that_was_added_just_now_may_be_sent_as() -> None:
+    sending = Sending()
+    sending.accounts.lagging[sending.ann.id] = sending.ann
+    sending.change(aliases=("sales@example.org",))
+    assert sending.accept(**{"from": "sales@example.org"}).status == "queued"

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 _LONGEST_ADDRESS = 320  # local part, @ and domain; addresses are kept in ASCII
 
 
-def find_account(accounts: AccountStore, named: str) -> Account | None:
+def find_account(accounts: AccountStore, named: str, *, as_it_is: bool = True) -> Account | None:
     """Find an account by id, or by address if one that is not revoked has it, or only one has.
 
-    Raises `InvalidInput` if the address could mean several.
+    Without `as_it_is` an account that sends may come as it was a moment ago, at half the price. Raises `InvalidInput`
+    if the address could mean several.
     """
     if is_id("acc_", named):
+        account = accounts.get(named, consistent=as_it_is)
+        if as_it_is or (account is not None and account.state is AccountState.ACTIVE):
+            return account
         return accounts.get(named)
     if "@" not in named or not named.isascii() or len(named) > _LONGEST_ADDRESS:
         return None

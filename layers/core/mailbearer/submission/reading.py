@@ -93,6 +93,9 @@ class Reader:
         if message.raw is not None:
             message = self._read_raw(message, faults)
         if account is not None:
+            if message.sender.email and not account.may_send_as(message.sender.email):
+                # A no has to hold for the account as it is now.
+                account = self.accounts.get(account.id) or account
             message = from_account(message, account, faults)
             if not faults:
                 faults.extend(unfit(message, account))
@@ -122,7 +125,7 @@ class Reader:
                 faults.append(Fault("/account", "account_missing", "Name the account by its id or its address."))
                 return None
             named = next(iter(caller.accounts))
-        found = find_account(self.accounts, named)
+        found = find_account(self.accounts, named, as_it_is=False)
         if caller.accounts and (found is None or not caller.may_use(found.id)):
             msg = "This key is bound to other accounts."
             raise Forbidden(msg)
