@@ -26,7 +26,7 @@ IS_313 := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))
 FIND_313 = python313=""; for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13; do \
 	if "$$candidate" -c '$(IS_313)' >/dev/null 2>&1; then python313="$$candidate"; break; fi; done
 
-.PHONY: help run stop test test-here test-313 lint format build bench crash simulate lock clean
+.PHONY: help run stop test test-here test-313 lint format build bench crash simulate soak lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*  ## /\1\t/' | while IFS=$$'\t' read -r goal text; do printf '  make %-8s %s\n' "$$goal" "$$text"; done
@@ -73,6 +73,9 @@ crash: $(VENV)/run.stamp  ## Kill a refresh at every call and play every fault; 
 
 simulate: $(VENV)/run.stamp  ## Simulate 10,000 mailboxes in one hour, seven days of mixed providers, and quiet mailboxes beside a flood
 	@$(BIN)/python -m simulations
+
+soak: $(VENV)/run.stamp  ## Send 10,000 messages through the local stack, kill its processes meanwhile, print the balance (COUNT=, SEED=, JSON=file)
+	@exec $(BIN)/python -m soak $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--output "$(JSON)")
 
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"

@@ -1,1 +1,1 @@
-"""What Mailbearer promises of tokens, shown with real processes that are really killed: `make crash`."""
+"""What Mailbearer promises of tokens and messages, shown with real processes that are really killed: `make crash`."""

@@ -67,7 +67,8 @@ class Arrivals:
         `name` is that of the one schedule that is looked at.
         """
         self._collect()
-        self._look_at_schedule(name, horizon)
+        if not self._copies or self._copies[0].due > self.clock():
+            self._look_at_schedule(name, horizon)
         if not self._copies:
             return None
         copy = heapq.heappop(self._copies)
@@ -95,10 +96,9 @@ class Arrivals:
         self._unschedule(name)
 
     def _collect(self) -> None:
-        while found := self._received():
-            for each in found:
-                due = each.get("MessageAttributes", {}).get(DUE, {}).get("StringValue")
-                self._arrive(each["Body"], each["MessageId"], float(due) if due else self.clock())
+        for each in self._received():
+            due = each.get("MessageAttributes", {}).get(DUE, {}).get("StringValue")
+            self._arrive(each["Body"], each["MessageId"], float(due) if due else self.clock())
 
     def _received(self) -> list[Any]:
         # What is taken stays hidden for longer than all of this takes.

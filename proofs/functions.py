@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
-from dataclasses import dataclass, field
-from functools import cached_property
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.errors import Unavailable
-from proofs.ground import Clock, Ground
+from proofs.ground import Clock
 from proofs.processes import fork, told
 from proofs.strikes import Strike, StruckCalls
 from proofs.struck_egress import StruckEgress
@@ -18,6 +20,7 @@ from sandbox.local import FUNCTIONS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from proofs.ground import Ground
     from proofs.processes import Say
 
 API, ACCOUNTS, WORKER = "messages_api", "accounts_api", "delivery_worker"
@@ -53,58 +56,57 @@ class _Context:
         return int(TIME_OUT * 1000)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Functions:
     """Invokes handlers; what they queue goes to queues of our own, which no deployed worker looks at."""
 
-    ground: Ground
-    queue_url: str
-    dead_letter_queue_url: str
-    _environments: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
-
-    def warm_up(self) -> None:
-        """Import the handlers and make the AWS clients that every invocation begins with, unconnected."""
-        functions = self.ground.world.engine.client("lambda")
+    def __init__(self, ground: Ground, *, queue_url: str, dead_letter_queue_url: str) -> None:
+        """Make what every invocation begins with, so that a fork has it at once; no client is connected."""
+        self.queue_url = queue_url
+        self._clients = ground.clients()
+        self._clock = Clock()
+        self._calls = StruckCalls(ground.settings)
+        self._calls.watch([self._clients.made(service) for service in _SERVICES])
+        _let_bodies_say_when_they_are_due(self._clients.made("sqs"), queue_url, self._clock)
+        self._environments: dict[str, dict[str, str]] = {}
+        functions = ground.world.engine.client("lambda")
         for folder in FOLDERS:
-            name = self.ground.world.stack.outputs[FUNCTIONS[folder]]
+            name = ground.world.stack.outputs[FUNCTIONS[folder]]
             said = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-            ours = {"QUEUE_URL": self.queue_url, "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url}
+            ours = {"QUEUE_URL": queue_url, "DEAD_LETTER_QUEUE_URL": dead_letter_queue_url}
             self._environments[folder] = said | ours | {"AWS_LAMBDA_FUNCTION_NAME": name}
             importlib.import_module(f"functions.{folder}.app")
-        for service in _SERVICES:
-            self._clients.made(service)
 
     def invoke(self, folder: str, event: Mapping[str, Any], *, ahead: float, strike: Strike | None = None) -> Ran:
         """Let a process handle an event `ahead` seconds from now, and see what it does or where it dies."""
 
         def work(say: Say) -> None:
+            gc.disable()
             _speak_to_nobody()
             os.environ.update(self._environments[folder])
+            self._calls.strike = strike
+            self._clock.ahead = ahead
+            loaded = set(sys.modules)
             app = importlib.import_module(f"functions.{folder}.app")
-            calls = StruckCalls(self.ground.settings, strike)
             # The handler's own wiring, before anything is made of it.
             wiring = app.wiring()
-            wiring.clients, wiring.clock = self._clients, Clock(ahead)
-            wiring.egress = StruckEgress(calls, local=wiring.settings.local)
-            made = [self._clients.made(service) for service in _SERVICES]
-            calls.watch(made)
-            _let_bodies_say_when_they_are_due(self._clients.made("sqs"), self.queue_url, wiring.clock)
+            wiring.clients, wiring.clock = self._clients, self._clock
+            wiring.egress = StruckEgress(self._calls, local=wiring.settings.local)
             try:
                 answer = app.lambda_handler(event, _Context(folder))
             except Unavailable:
                 # To Lambda that is a failed invocation: all of the batch stays on the queue.
                 answer = None
-            say([calls.seen, answer])
+            say([self._calls.seen, answer, sorted(sys.modules.keys() - loaded)])
 
         said = [each for _, each in told([fork(work)], seconds=_SECONDS)]
         if not said:
             return Ran((), None)
-        ((seen, answer),) = said
+        ((seen, answer, loaded),) = said
+        for module in loaded:
+            # The next process need not load it again.
+            with suppress(ImportError):
+                importlib.import_module(module)
         return Ran(tuple(seen), answer)
-
-    @cached_property
-    def _clients(self) -> Any:
-        return self.ground.clients()
 
 
 def _speak_to_nobody() -> None:

@@ -110,13 +110,6 @@ class Books:
             for capture in self._ground.stores.captures.listing(self._mailboxes[name].id, limit=_MOST)
         ]
 
-    def visibility(self) -> float:
-        """Give the seconds after which what a dead worker had in hand is taken up again."""
-        found = self._sqs.get_queue_attributes(
-            QueueUrl=self._ground.world.stack.outputs["QueueUrl"], AttributeNames=["VisibilityTimeout"]
-        )
-        return float(found["Attributes"]["VisibilityTimeout"])
-
     def backlog(self) -> Backlog:
         """Count what lies on the message queue."""
         kinds = ("", "NotVisible", "Delayed")

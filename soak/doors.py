@@ -142,7 +142,7 @@ class Doors:
                 return [self._single(call, call.orders[0])]
             case Form.BATCH:
                 body = {"messages": [self._message(order, keyed=True) for order in call.orders]}
-                return self._results(call, self._http.ask("POST", "/v1/messages/batch", body))
+                return self._results(call, "/v1/messages/batch", body)
             case Form.MERGE:
                 return self._merge(call)
             case _:
@@ -175,23 +175,30 @@ class Doors:
     def _merge(self, call: Call) -> list[Receipt]:
         account = self._mailboxes[call.orders[0].mailbox.name].id
         body = {"message": {"account": account, **_MERGED}, "recipients": [order.body for order in call.orders]}
-        receipts = self._results(call, self._http.ask("POST", "/v1/messages/merge", body, key=call.key))
+        receipts = self._results(call, "/v1/messages/merge", body)
         if not call.again:
             return receipts
-        second = self._results(call, self._http.ask("POST", "/v1/messages/merge", body, key=call.key))
+        second = self._results(call, "/v1/messages/merge", body)
         return [
             replace(first, repeated=1) if first.id == again.id else first.but("the merge's repetition has another id")
             for first, again in zip(receipts, second, strict=True)
         ]
 
-    def _results(self, call: Call, said: Said) -> list[Receipt]:
-        results = said.body.get("results", []) if said.status == HTTPStatus.OK else []
-        if len(results) != len(call.orders):
-            return [_receipt(order, call.form, said.status, said.body) for order in call.orders]
-        return [
-            _receipt(order, call.form, result["status"], result.get("message") or result.get("problem") or {})
-            for order, result in zip(call.orders, results, strict=True)
-        ]
+    def _results(self, call: Call, path: str, body: object) -> list[Receipt]:
+        """Ask for several messages at once, and again as long as one of them has no answer."""
+        receipts: list[Receipt] = []
+        for _ in range(TRIES):
+            said = self._http.ask("POST", path, body, key=call.key)
+            results = said.body.get("results", []) if said.status == HTTPStatus.OK else []
+            if len(results) != len(call.orders):
+                return [_receipt(order, call.form, said.status, said.body) for order in call.orders]
+            receipts = [
+                _receipt(order, call.form, result["status"], result.get("message") or result.get("problem") or {})
+                for order, result in zip(call.orders, results, strict=True)
+            ]
+            if all(receipt.answer is not Answer.NONE for receipt in receipts):
+                break
+        return receipts
 
     def _message(self, order: Order, *, keyed: bool = False) -> dict[str, Any]:
         body = {**order.body, "account": self._mailboxes[order.mailbox.name].id}
@@ -226,7 +233,8 @@ class Doors:
             self._sns.publish(TopicArn=self._topic, Message=text)
         elif form is Form.EVENT:
             entry = {"Source": SOURCE, "DetailType": "mail", "Detail": text}
-            self._events.put_events(Entries=[entry])
+            if self._events.put_events(Entries=[entry])["FailedEntryCount"]:
+                raise DoorError(f"EventBridge did not take {order.serial}.")
         elif form is Form.POINTER:
             place = {"s3BucketName": self._bucket, "s3Key": f"inbox/{order.serial}"}
             self._s3.put_object(Bucket=self._bucket, Key=place["s3Key"], Body=text.encode())

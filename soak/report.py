@@ -99,6 +99,7 @@ def as_json(sheet: Sheet, run: Run) -> dict[str, Any]:
         "reasons": {column: dict(sheet.reasons(column)) for column in (Column.FAILED, Column.UNKNOWN)},
         "mails": {column: dict(counts) for column, counts in sheet.mails().items()},
         "p95": {mailbox.name: round(percentile(sheet.waits(mailbox.name), _P95), 2) for mailbox in MAILBOXES},
+        "visibility_seconds": run.visibility,
         "most_in_a_minute": sheet.most_in_a_minute,
         "dead_letters": dict(sheet.letters),
         "wrong": list(sheet.wrong),
@@ -126,25 +127,25 @@ def _show_mails(sheet: Sheet, console: Console) -> None:
 
 
 def _show_waits(sheet: Sheet, run: Run, console: Console) -> None:
-    heads = ("mailbox", "sent", "p50", "p95", "after a death", "p95 of the others", "longest")
+    heads = ("mailbox", "sent", "p50", "p95", f"{run.visibility:.0f} s and more", "p95 of the others", "longest")
     table = _table(*heads, title="Seconds from accepted to sent")
     for mailbox in MAILBOXES:
         waits = sheet.waits(mailbox.name)
-        undisturbed = [wait for wait in waits if wait < run.visibility]
+        shorter = [wait for wait in waits if wait < run.visibility]
         limit = f", {mailbox.per_minute} a minute (at most {sheet.most_in_a_minute.get(mailbox.name, 0)} came)"
         table.add_row(
             mailbox.name + (limit if mailbox.per_minute else ""),
             str(len(waits)),
             f"{percentile(waits, 0.5):.1f}",
             f"{percentile(waits, _P95):.1f}",
-            str(len(waits) - len(undisturbed) or ""),
-            f"{percentile(undisturbed, _P95):.1f}",
+            str(len(waits) - len(shorter) or ""),
+            f"{percentile(shorter, _P95):.1f}",
             f"{percentile(waits, 1):.1f}",
         )
     console.print(table)
     console.print(
-        f"[dim]After a death: sent {run.visibility:.0f} s or more after it was accepted, for so long what a killed "
-        "worker had in hand stays hidden.[/]"
+        f"[dim]What a killed worker had in hand is taken up again after {run.visibility:.0f} s. The local queue is no "
+        "fair queue: it gives out the oldest first, whosesoever it is.[/]"
     )
 
 

@@ -28,6 +28,11 @@ KILLED = {"delivery_worker": 2, "messages_api": 1}
 """The functions whose processes are killed, with weights."""
 EVERY = 4.0
 """Seconds between two kills, on average."""
+VISIBILITY = 60
+"""Seconds for which a worker's copies stay hidden: half of what the template allows, so that nobody waits for long.
+
+A worker that takes longer is overtaken by the next, which is one trouble more.
+"""
 _SLOW = 2
 Trouble: TypeAlias = tuple[str, dict[str, Any]]
 _HTTP: tuple[Trouble, ...] = (
@@ -59,7 +64,7 @@ class Killer:
     scratch: Path
     functions: Mapping[str, str]
     chance: random.Random
-    every: float = EVERY
+    every: float
     killed: Counter[str] = field(default_factory=Counter)
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -101,11 +106,18 @@ class Killer:
         return True
 
 
-def killer(ground: Ground, seed: int) -> Killer:
+def killer(ground: Ground, seed: int, every: float) -> Killer:
     """Make the killer of this stack's workers and API processes."""
     functions = {folder: ground.world.stack.outputs[FUNCTIONS[folder]] for folder in KILLED}
     scratch = ground.world.engine.directory / "scratch"
-    return Killer(scratch=scratch, functions=functions, chance=random.Random(seed))  # noqa: S311 - no secret
+    return Killer(scratch=scratch, functions=functions, every=every, chance=random.Random(seed))  # noqa: S311 - no secret
+
+
+def hide_for(ground: Ground, seconds: int) -> None:
+    """Let what a worker has in hand be taken up again after so many seconds."""
+    ground.world.engine.client("sqs").set_queue_attributes(
+        QueueUrl=ground.world.stack.outputs["QueueUrl"], Attributes={"VisibilityTimeout": str(seconds)}
+    )
 
 
 class Providers:

@@ -8,6 +8,7 @@ import heapq
 import json
 import math
 import threading
+from collections import deque
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ class FakeMessageStore:
     def __init__(self) -> None:
         self.faults = Faults()
         self.records: dict[str, MessageRecord] = {}
+        # What the index of held messages still shows, once each.
+        self.behind: deque[tuple[str, ...]] = deque()
         self._lock = threading.Lock()
 
     def create(self, record: MessageRecord) -> MessageRecord:
@@ -82,6 +85,8 @@ class FakeMessageStore:
 
     def held(self, account_id: str, *, limit: int) -> tuple[str, ...]:
         with self.faults.around("held"), self._lock:
+            if self.behind:
+                return self.behind.popleft()[:limit]
             waiting = sorted(
                 (record.created_at, record.id)
                 for record in self.records.values()

@@ -74,6 +74,26 @@ def test_a_body_may_come_in_base64(stack: Stack) -> None:
     assert stack.messages("messages-post-base64").status == 202
 
 
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("post", "1"), ("post", "True"), ("post", ""), ("batch", "true"), ("merge", "true"), ("merge", "yes")],
+)
+def test_no_word_for_a_dry_run_sends_mail(stack: Stack, name: str, word: str) -> None:
+    stack.mailbox()
+    body = problem(stack.messages(f"messages-{name}", query={"dry_run": word}), 422, "invalid_request")
+    assert body["errors"][0]["pointer"] == "/dry_run"
+    assert stack.on(stack.names["MessageQueue"]) == []
+
+
+def test_the_key_of_a_batch_serves_its_messages(stack: Stack) -> None:
+    stack.mailbox()
+    first, again = (stack.messages("messages-batch", headers={"idempotency-key": "k"}).json for _ in range(2))
+    ids = [result["message"]["id"] for result in first["results"] if "message" in result]
+    assert ids
+    assert [result["message"]["id"] for result in again["results"] if "message" in result] == ids
+    assert len(set(ids)) == len(ids)
+
+
 def test_a_dry_run_shows_the_message_and_stores_nothing(stack: Stack) -> None:
     stack.mailbox()
     answer = stack.messages("messages-post-dry-run")

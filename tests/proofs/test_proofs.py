@@ -1,4 +1,4 @@
-"""`make crash`: what it shows holds, and the page of the documentation shows the same."""
+"""`make crash`, of refreshes: what it shows holds, and the page of the documentation shows the same."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Rows = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def proofs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Run what `make crash` runs, in an interpreter of its own: forking wants a process with one thread."""
+    """Run what `make crash` runs of refreshes, in an interpreter of its own: forking wants one thread."""
     output = tmp_path_factory.mktemp("proofs") / "proofs.json"
     done = subprocess.run(
-        [sys.executable, "-m", "proofs", "--output", str(output)],
+        [sys.executable, "-m", "proofs", "crowd", "crash", "faults", "--output", str(output)],
         cwd=ROOT,
         check=False,
         capture_output=True,

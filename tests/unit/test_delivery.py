@@ -621,3 +621,16 @@ def test_a_mailbox_that_cannot_be_written_does_not_hold_up_its_mail() -> None:
     assert "account.mail_unnoted failed" in sending.log.actions
     (record,) = sending.messages.records.values()
     assert record.status is Status.SENT
+
+
+def test_a_message_that_came_before_its_mailbox_leaves_under_no_foreign_address() -> None:
+    sending = Sending(ACCEPTED)
+    del sending.accounts.accounts[sending.ann.id]
+    sending.drop(json.dumps(sending.body(**{"account": "ann@example.org", "from": "ceo@example.com"})))
+    sending.work()
+    (record,) = sending.messages.records.values()
+    assert record.problem_code == "unknown_account"
+    sending.accounts.create(sending.ann)
+    sending.resubmission.retry(record)
+    sending.work()
+    assert (sending.record(record.id).problem_code, sending.transport.calls) == ("sender_not_allowed", [])

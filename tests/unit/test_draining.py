@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mailbearer.account import AccountState
@@ -132,3 +134,26 @@ def test_held_mail_whose_content_is_gone_does_not_stop_the_others() -> None:
     sending.work()
     assert sending.record(first).problem_code == "content_gone"
     assert sending.record(second).status is Status.SENT
+
+
+def test_held_mail_that_gets_no_slot_does_not_hide_what_was_held_after_it() -> None:
+    sending = Sending(*[ACCEPTED] * 60)
+    sending.change(limits=(("concurrency", 1),))
+    ids = held(sending, 60)
+    sending.schedules.waiting.clear()  # a week later would be too late
+    stands = sending.ledgers.get(sending.ann.id)
+    elsewhere = replace(stands, leases=(("another worker", 1, sending.clock() + 120),)).changed("its mark")
+    sending.ledgers.replace(elsewhere, expected=stands)
+    resume(sending)
+    sending.work(most=600)
+    assert all(sending.record(each).status is Status.SENT for each in ids)
+
+
+def test_an_index_that_is_behind_does_not_end_the_task() -> None:
+    sending = Sending(*[ACCEPTED] * 60)
+    ids = held(sending, 60)
+    sending.schedules.waiting.clear()
+    sending.messages.behind.extend([sending.messages.held(sending.ann.id, limit=60)] * 2)
+    resume(sending)
+    sending.work(most=200)
+    assert all(sending.record(each).status is Status.SENT for each in ids)

@@ -124,3 +124,17 @@ def test_what_somebody_may_have_to_look_at_is_published(status: str) -> None:
             },
         )
     ]
+
+
+def test_once_the_limits_are_raised_nobody_waits_for_those_who_wait_by_the_old_ones() -> None:
+    sending = Sending(*[ACCEPTED] * 60)
+    sending.change(limits=(("per_day", 10),))
+    ids = [sending.accept(subject=f"{number}").id for number in range(50)]
+    sending.work(most=200, horizon=0)
+    waiting = [each for each in ids if sending.record(each).status is Status.HELD]
+    assert sending.record(waiting[-1]).retry_at > sending.clock() + 3 * 86_400
+    sending.change(limits=(("per_day", 1000),))
+    new = sending.accept(subject="new").id
+    sending.resubmission.retry(sending.record(waiting[-1]))
+    sending.work(horizon=0)
+    assert {sending.record(each).status for each in (new, waiting[-1])} == {Status.SENT}

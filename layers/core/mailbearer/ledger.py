@@ -48,7 +48,8 @@ class Limits:
 class Ledger:
     """What one mailbox has used, shared by all workers; times are epoch seconds.
 
-    `next_at` is the moment from which the next message may go; it lies in the future while others wait. `slices` are
+    `next_at` is the moment from which the next message may go; it lies in the future while others wait. `under` are the
+    limits by which they wait: messages per minute, messages per day, recipients per day. `slices` are
     the messages of each slice of a minute (its number since the epoch) that still counts, `hours` the messages and the
     recipients of each such hour. `leases` say which worker may make how many calls at once, and until when.
     `revision` grows by one with every change, and `mark` is a random word of who made it: two workers that change the
@@ -57,6 +58,7 @@ class Ledger:
 
     account: str
     next_at: float = 0
+    under: tuple[int, ...] = ()
     slices: tuple[tuple[int, int], ...] = ()
     hours: tuple[tuple[int, int, int], ...] = ()
     leases: tuple[tuple[str, int, float], ...] = ()
@@ -108,8 +110,12 @@ def with_turn(ledger: Ledger, limits: Limits, now: float, recipients: int) -> tu
     Whatever fits within any 60 s and any day goes at once while nobody waits. Whoever has to wait gets a definite turn
     after all that wait already, evenly spaced, so that no two limits are met in bursts and none asks twice. A message
     with more recipients than a day allows gets a day of its own; what becomes of it the provider has to say.
+
+    Who waits by other limits than these is not waited for: after a flood the owner raises them, and the next message
+    shall not come after all those that have their turns days from now.
     """
-    at = max(now, ledger.next_at)
+    under = (limits.per_minute, limits.per_day, limits.recipients_per_day)
+    at = max(now, ledger.next_at if ledger.under == under else 0.0)
     recipients = min(recipients, limits.recipients_per_day or recipients)
     minute = [(number, messages) for number, messages in ledger.slices]
     days = [(number, messages) for number, messages, _ in ledger.hours]
@@ -123,7 +129,7 @@ def with_turn(ledger: Ledger, limits: Limits, now: float, recipients: int) -> tu
         at = fits
     space = SPACE / limits.per_minute if limits.per_minute else _SPACE_OF_DAYS
     taken = _count(ledger, at, slices=1 if limits.per_minute else 0, messages=1, recipients=recipients)
-    return replace(taken, next_at=at + space) if at > now else taken, at
+    return replace(taken, next_at=at + space, under=under) if at > now else taken, at
 
 
 def with_sent(ledger: Ledger, now: float, messages: int, recipients: int) -> Ledger:

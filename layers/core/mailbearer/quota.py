@@ -126,7 +126,7 @@ class Quota:
     def _trusted(self, tab: _Tab, limits: Limits, now: float, recipients: int) -> bool:
         """Count the message as sent on trust if some is left and, as far as is known, nobody waits; tell whether."""
         known = self.book.known(tab.own.account)
-        if known is not None and known.next_at > now:
+        if tab.own.next_at > now or (known is not None and known.next_at > now):
             return False
         days = (limits.per_day, tab.messages + 1), (limits.recipients_per_day, tab.recipients + recipients)
         if any(limit and used > trust_of(limit, self.workers).each for limit, used in days):

@@ -44,11 +44,11 @@ class Messages:
     def send(self, request: Request) -> Response:
         """Accept one message, or show what it would become."""
         caller = request.known_caller
-        if request.query.get("dry_run") == "true":
+        if _dry_run(request):
             preview = self.wiring.submission.preview(request.json(), caller)
             mime = base64.b64encode(preview.mime).decode()
             return Response(200, {"mime": mime, "size": len(preview.mime), "warnings": list(preview.warnings)})
-        accepted = self.wiring.submission.accept(request.json(), caller, request.headers.get("idempotency-key", ""))
+        accepted = self.wiring.submission.accept(request.json(), caller, _key(request))
         headers = {"location": f"/v1/messages/{accepted.record.id}"}
         if accepted.replayed:
             headers["idempotent-replayed"] = "true"
@@ -58,12 +58,13 @@ class Messages:
 
     def send_batch(self, request: Request) -> Response:
         """Accept up to 100 messages, each with its own result in its own place."""
-        return _each(self.wiring.batch.accept(request.json(), request.known_caller))
+        _check_for_real(request)
+        return _each(self.wiring.batch.accept(request.json(), request.known_caller, _key(request)))
 
     def merge(self, request: Request) -> Response:
         """Accept one message for up to 1000 recipients, each with its own result in its own place."""
-        key = request.headers.get("idempotency-key", "")
-        return _each(self.wiring.merging.accept(request.json(), request.known_caller, key))
+        _check_for_real(request)
+        return _each(self.wiring.merging.accept(request.json(), request.known_caller, _key(request)))
 
     def show(self, request: Request) -> Response:
         """Show one message's status."""
@@ -126,6 +127,29 @@ class Messages:
             msg = "There is no such message."
             raise NotFound(msg)
         return record
+
+
+def _dry_run(request: Request) -> bool:
+    """Tell whether a message is only to be shown: no other word for it may send mail. Raises `InvalidInput`."""
+    asked = request.query.get("dry_run", "false")
+    if asked not in {"true", "false"}:
+        raise InvalidInput((Fault("/dry_run", "invalid_choice", "dry_run is one of: true, false."),))
+    return asked == "true"
+
+
+def _check_for_real(request: Request) -> None:
+    """Refuse a dry run where there is none, rather than send. Raises `InvalidInput`."""
+    if _dry_run(request):
+        detail = "Only POST /v1/messages has a dry run: show one of the messages there."
+        raise InvalidInput((Fault("/dry_run", "invalid_choice", detail),))
+
+
+def _key(request: Request) -> str:
+    """Give the idempotency key in the header, empty if there is no such field. Raises `InvalidInput`."""
+    from mailbearer.submission import checked_key  # noqa: PLC0415 - whoever reads messages needs none
+
+    key = request.headers.get("idempotency-key")
+    return "" if key is None else checked_key(key, own=True)
 
 
 def _each(results: Sequence[Accepted | MailbearerError]) -> Response:

@@ -45,7 +45,7 @@ class Draining:
             return Delivered(Verb.DONE_BEFORE, "not_active")
         until = min(self.clock() + _LONGEST_STEP, deadline)
         seen: set[str] = set()
-        while new := [each for each in self.messages.held(task.account, limit=_PAGE) if each not in seen]:
+        while new := self._next(task.account, seen):
             records = self.messages.get_many(new)
             for record in (records[each] for each in new if each in records):
                 if self.clock() >= until:
@@ -56,10 +56,18 @@ class Draining:
                     return Delivered(Verb.DONE_BEFORE, "not_active")
                 if result.code == "time_left":
                     return self._go_on(task)
-            # The index may be a moment behind.
             seen.update(new)
         self._finish(account)
         return Delivered(Verb.DONE_BEFORE, "drained")
+
+    def _next(self, account_id: str, seen: set[str]) -> list[str]:
+        """Give the oldest that were not seen yet.
+
+        What gets no slot stays held while its copy waits, and the index may be a moment behind: neither may hide what
+        was held after it.
+        """
+        held = self.messages.held(account_id, limit=_PAGE + len(seen))
+        return [each for each in held if each not in seen][:_PAGE]
 
     def _active(self, account_id: str) -> bool:
         account = self.accounts.get(account_id)

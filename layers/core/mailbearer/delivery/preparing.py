@@ -108,6 +108,10 @@ class Preparation:
         account, registration, transport = self._mailbox(record.account)
         if (opens := self.circuit.open_until(account)) > self.clock():
             raise Later(opens, "circuit_open")
+        if not account.may_send_as(message.sender.email):
+            # Taken in before its mailbox was known here, or allowed by an alias that was taken away since.
+            detail = f"This mailbox may not send as {message.sender.email}; add it to the account's aliases."
+            raise Failed("sender_not_allowed", detail)
         message, wanted, blocked = self._unblocked(record, message, transport)
         if faults := unfit(message, account, registration):
             raise Failed(faults[0].code, " ".join(fault.detail for fault in faults))

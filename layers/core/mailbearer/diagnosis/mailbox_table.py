@@ -139,6 +139,13 @@ ACCOUNT_GONE = Diagnosis(
     cause="The message's account does not exist any more.",
     remedy="Send it as a new message through a mailbox that exists: `mailbearer accounts list`.",
 )
+SENDER_NOT_ALLOWED = Diagnosis(
+    code="sender_not_allowed",
+    answer=Answer.MESSAGE,
+    who=Who.OPERATOR,
+    cause="The mailbox may not send under the message's From address: it is no alias of the account (any more).",
+    remedy="Add it to the account's aliases (`PATCH /v1/accounts/ACCOUNT`), then `POST /v1/messages/MESSAGE_ID/retry`.",
+)
 CONTENT_GONE = Diagnosis(
     code="content_gone",
     answer=Answer.MESSAGE,

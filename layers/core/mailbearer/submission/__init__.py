@@ -51,14 +51,16 @@ class Submission:
     queue: MessageQueue
     compose: Composer
 
-    def accept(self, body: object, caller: Caller, key: str = "") -> Accepted:
+    def accept(self, body: object, caller: Caller, key: str = "", *, place: tuple[str, int] = ("", 0)) -> Accepted:
         """Accept one message, or answer as the first time if `key` was used for the same body.
 
+        Without a key the message's `place` in a batch serves, if that has a key: the key, and its number there.
         Raises `InvalidInput` with all faults, `Forbidden`, `AccountPending`, `AccountRevoked`, `IdempotencyConflict`,
         and `Unavailable` if the queue did not take it: the same request again then queues it.
         """
         message, key = _checked_body(body, key)
-        request = Request(caller.key_id, (key,) if key else (), digest_of(message))
+        of_batch = (place[0], "batch", str(place[1])) if place[0] else ()
+        request = Request(caller.key_id, (key,) if key else of_batch, digest_of(message))
         return self.intake.take(request, lambda now: self.reader.read(message, caller, now=now))
 
     def preview(self, body: object, caller: Caller) -> Preview:

@@ -27,10 +27,11 @@ class Batch:
     submission: Submission
     together: Together
 
-    def accept(self, body: object, caller: Caller) -> list[Accepted | MailbearerError]:
+    def accept(self, body: object, caller: Caller, key: str = "") -> list[Accepted | MailbearerError]:
         """Accept each message; of two with the same key the later one is the repetition, or the conflict.
 
-        Raises `InvalidInput` if it is no list of messages.
+        A `key` of the whole batch serves each message that has none of its own, together with its place. Raises
+        `InvalidInput` if it is no list of messages.
         """
         messages = body.get("messages") if isinstance(body, dict) else None
         if not isinstance(messages, list) or not 1 <= len(messages) <= MAX_BATCH:
@@ -38,7 +39,7 @@ class Batch:
             raise InvalidInput((Fault("/messages", "invalid_batch", detail),))
         return self.together.each(
             [
-                (_mark(message, index), partial(self.submission.accept, message, caller))
+                (_mark(message, index), partial(self.submission.accept, message, caller, place=(key, index)))
                 for index, message in enumerate(messages)
             ]
         )

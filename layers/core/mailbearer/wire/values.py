@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mailbearer.addresses import escape_pointer, unsafe_in_header
@@ -99,9 +99,9 @@ def read_moment(value: object, pointer: str, faults: list[Fault]) -> float:
     try:
         if _MOMENT.fullmatch(text):
             # 0 stands for no time; one second makes no difference in 1970.
-            return datetime.fromisoformat(text).timestamp() or 1.0
-    except ValueError:
-        pass  # a 30th of February: told below, like every other text that is no time
+            return datetime.fromisoformat(text).astimezone(UTC).timestamp() or 1.0
+    except (OverflowError, ValueError):
+        pass  # a 30th of February, or a time that is in no year in UTC: told below, like every other that is no time
     name = pointer.rpartition("/")[2]
     faults.append(Fault(pointer, "invalid_time", f"{name} is an RFC 3339 time with its zone: 2026-11-22T09:30:00Z."))
     return 0
