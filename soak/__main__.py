@@ -10,17 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from proofs.ground import prepared
 from sandbox import local
+from sandbox.deploy import DeployError
+from sandbox.engine import EngineError
 from soak import report
+from soak.doors import DoorError
 from soak.run import Soak
-from soak.trouble import EVERY, VISIBILITY
+from soak.trouble import EVERY, VISIBILITY, TroubleError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COUNT = 10_000
+FORESEEN = (DoorError, TroubleError, DeployError, EngineError, local.LocalError)
 WIDTH = 150
 
 
@@ -40,9 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     console.print(f"{options.count} messages, seed {seed}; the stack starts")
     local.stop_on_signals()
-    with prepared() as ground:
-        soak = Soak(ground, console, seed=seed, every=options.every, visibility=options.visibility)
-        sheet, run = soak.run(options.count)
+    try:
+        with prepared() as ground:
+            soak = Soak(ground, console, seed=seed, every=options.every, visibility=options.visibility)
+            sheet, run = soak.run(options.count)
+    except local.Stopped:
+        console.print("Stopped; nothing is shown.")
+        return 1
+    except FORESEEN as error:
+        console.print(f"[red]✗[/] {escape(str(error))}")
+        return 1
     report.show(sheet, run, console)
     if options.output:
         options.output.write_text(json.dumps(report.as_json(sheet, run), indent=1) + "\n")

@@ -122,4 +122,4 @@ def objects_of(stack: LocalStack) -> dict[str, str]:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
         for each in page.get("Contents", [])
     ]
-    return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode() for key in keys}
+    return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode(errors="replace") for key in keys}

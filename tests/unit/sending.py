@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mailbearer.caller import Caller
 from mailbearer.circuit import Circuit
 from mailbearer.client import Client
+from mailbearer.comeback import Comeback
 from mailbearer.credential import Credential
-from mailbearer.delivery.comeback import Comeback
 from mailbearer.delivery.concluding import Concluding
 from mailbearer.delivery.delivered import Delivered, Verb
 from mailbearer.delivery.delivering import Delivery

@@ -211,3 +211,21 @@ def test_nothing_given_is_nobody() -> None:
 
 def test_a_name_is_escaped_for_a_pointer() -> None:
     assert escape_pointer("a/b~c") == "a~1b~0c"
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "stra\u00dfe.example",
+        "\u03b2\u03cc\u03bb\u03bf\u03c2.example",
+        "exam\u00adple.com",
+        "a\u200db.example",
+        "\uff45xample.com",
+        "\u2460.example",
+        "a\u3002example",
+    ],
+)
+def test_a_domain_that_others_read_as_another_is_refused(domain: str) -> None:
+    faults: list[Fault] = []
+    assert read_address(f"bob@{domain}", "/to", faults) is None
+    assert [fault.code for fault in faults] == ["invalid_address"]

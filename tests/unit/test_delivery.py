@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mailbearer.account import AccountState
-from mailbearer.delivery.comeback import MAX_QUEUE_DELAY
+from mailbearer.comeback import MAX_QUEUE_DELAY
 from mailbearer.delivery.delivered import MAX_ATTEMPTS, Delivered, Verb
 from mailbearer.delivery.recording import MAX_AGE
 from mailbearer.envelope import QUEUE_LIMIT, Job

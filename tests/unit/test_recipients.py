@@ -157,3 +157,22 @@ def test_a_refusal_of_the_whole_message_names_no_recipient(remedy: Remedy) -> No
     accepted = sending.accept(to=THREE)
     sending.work()
     assert sending.record(accepted.id).refused == ()
+
+
+def test_a_message_that_reached_some_and_is_canceled_is_sent_and_names_the_others() -> None:
+    sending = Sending(replace(ACCEPTED, refused=(put_off(THREE[0]),)))
+    accepted = sending.accept(to=THREE)
+    sending.deliver(sending.copy())
+    canceled = sending.resubmission.cancel(sending.record(accepted.id))
+    assert canceled.status is Status.SENT
+    assert [(each.recipient, each.code) for each in canceled.refused] == [(THREE[0], "canceled")]
+    sending.work()
+    assert len(sending.transport.calls) == 1
+
+
+def test_those_who_were_put_off_hold_up_nobody_of_the_rest() -> None:
+    sending = Sending(replace(ACCEPTED, refused=(put_off(THREE[0]),)), ACCEPTED)
+    sending.change(limits=(("recipients_per_message", 2),))
+    sending.accept(to=THREE)
+    sending.work()
+    assert sending.transport.calls[1].outgoing.rcpt_to == (THREE[2], THREE[0])

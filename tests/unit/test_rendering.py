@@ -477,3 +477,15 @@ def test_an_engine_is_used_by_many_at_once() -> None:
             )
         )
     assert done == [f"1{number} 2{number} " for number in range(200)]
+
+
+@pytest.mark.parametrize("name", ["[1]", "xs", "{}", "5"])
+def test_an_object_in_a_template_has_texts_for_names(name: str) -> None:
+    source = f"{{% for x in xs %}}{{% set o = {{{name}: x}} %}}{{{{ o|length }}}}{{% endfor %}}"
+    found = refused(source, xs=[1])
+    assert codes(found) == [("/text", "template_failed")]
+    assert "The name of an entry is a text" in found[0].detail
+
+
+def test_the_name_of_an_entry_may_come_from_a_variable() -> None:
+    assert html("{% set o = {name: 1, 'b': 2} %}{{ o|tojson }}", name="a") == '{"a": 1, "b": 2}'

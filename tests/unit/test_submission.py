@@ -642,3 +642,11 @@ def test_what_is_held_for_a_mailbox_is_the_workers_task() -> None:
     (queued,) = sending.queue.queued
     assert read_body(queued.body, "sqs-1") == Drain(account=sending.ann.id)
     assert queued.group == sending.ann.id
+
+
+def test_a_body_that_nests_deeper_than_it_can_be_written_is_malformed() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(MalformedBody):
+        Sending().accept(metadata=deep)

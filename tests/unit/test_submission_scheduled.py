@@ -286,14 +286,20 @@ def test_a_scheduled_message_is_moved(sending: Sending, record: MessageRecord, s
         assert [queued.delay for queued in sending.queue.queued] == [60]
 
 
-def test_a_message_moved_to_now_goes_now_and_its_old_schedule_brings_nothing(
-    sending: Sending, record: MessageRecord
-) -> None:
+def test_a_message_moved_to_now_goes_now_and_takes_its_schedule_back(sending: Sending, record: MessageRecord) -> None:
     moved = sending.resubmission.reschedule(record, 0)
     assert (moved.status, moved.send_at, moved.retry_at) == (Status.QUEUED, sending.clock(), 0)
     before = sending.clock()
-    assert [done.verb for done in sending.work()] == [Verb.SENT, Verb.DONE_BEFORE]
+    assert sending.schedules.waiting == {}
+    assert [done.verb for done in sending.work()] == [Verb.SENT]
     assert sending.record(record.id).sent_at == before
+    assert len(sending.transport.calls) == 1
+
+
+def test_a_message_moved_to_now_goes_once_though_its_schedule_stays(sending: Sending, record: MessageRecord) -> None:
+    sending.schedules.faults.before("delete", Unavailable("Scheduler is down"))
+    sending.resubmission.reschedule(record, 0)
+    assert [done.verb for done in sending.work()] == [Verb.SENT, Verb.DONE_BEFORE]
     assert len(sending.transport.calls) == 1
 
 
@@ -378,7 +384,7 @@ def test_a_message_is_canceled_though_its_schedule_cannot_be_taken_back(
     sending.schedules.faults.before("delete", Unavailable("Scheduler is down"))
     assert sending.resubmission.cancel(record).status is Status.CANCELED
     sending.trail.flush()
-    assert "message.content_kept kept" in sending.log.actions
+    assert "message.schedule_kept kept" in sending.log.actions
     assert [done.verb for done in sending.work()] == [Verb.DONE_BEFORE]
 
 

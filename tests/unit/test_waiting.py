@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailbearer.circuit import ILL
-from mailbearer.delivery.comeback import MAX_QUEUE_DELAY
+from mailbearer.comeback import MAX_QUEUE_DELAY
 from mailbearer.delivery.delivered import Delivered, Verb
 from mailbearer.message import Outcome, Remedy, Status, Verdict
 from mailbearer.ports.provider import TokenAnswer

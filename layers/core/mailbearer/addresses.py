@@ -109,11 +109,9 @@ def check_email(email: str) -> tuple[str, str]:
     if not local:
         problem = f"{email[:80]!r}: before the @ stands a dot-string of at most 64 octets (RFC 5321, RFC 6531)."
         return problem, ""
-    try:
-        # Cut, because the codec's time grows with the square of the length.
-        ascii_domain = domain if domain.isascii() else domain[:254].encode("idna").decode()
-    except UnicodeError:
-        return f"{domain[:80]!r} is not a domain name.", ""
+    ascii_domain = domain if domain.isascii() else _ascii_domain(domain)
+    if not ascii_domain:
+        return f"{domain[:80]!r} is not a domain name, or not one that all read alike; write it in ASCII (xn--).", ""
     labels = ascii_domain.split(".")
     if max(len(domain), len(ascii_domain)) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         return f"{domain[:80]!r} is not a domain name.", ""
@@ -132,6 +130,27 @@ def _local_part(local: str) -> str:
     visible = all(char.isascii() or unicodedata.category(char)[0] not in "CZ" for char in normal)
     usable = visible and len(normal.encode()) <= 64 and re.fullmatch(_UTF8_LOCAL_PART, normal)
     return normal if usable else ""
+
+
+def _ascii_domain(domain: str) -> str:
+    """Give a domain in ASCII, or nothing if there is none, or if it could mean another.
+
+    What the codec replaces (RFC 3491) other standards keep apart (RFC 5891, or the sharp s and the final sigma in UTS
+    46): the domain that comes of it may be somebody else's.
+    """
+    import unicodedata  # noqa: PLC0415 - few addresses need it
+
+    try:
+        # Cut, because the codec's time grows with the square of the length.
+        labels = unicodedata.normalize("NFC", domain[:254].lower()).split(".")
+        written = [label if label.isascii() else label.encode("idna").decode() for label in labels]
+        alike = labels == [
+            name if label.isascii() else name.encode().decode("idna")
+            for label, name in zip(labels, written, strict=True)
+        ]
+    except UnicodeError:
+        return ""
+    return ".".join(written) if alike else ""
 
 
 def given(body: Mapping[str, Any], name: str, default: object) -> Any:

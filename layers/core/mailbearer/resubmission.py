@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from mailbearer.comeback import MAX_QUEUE_DELAY
 from mailbearer.envelope import Drain, Job, read_content, write_content, write_drain, write_job
 from mailbearer.errors import Conflict, Unavailable
 from mailbearer.lookup import check_sendable, find_account, sender_of
-from mailbearer.message import MessageRecord, Status
+from mailbearer.message import MessageRecord, RefusedRecipient, Status
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
+    from mailbearer.comeback import Comeback
     from mailbearer.ports import Clock
     from mailbearer.ports.channels import ContentStore, MessageQueue, Schedules
     from mailbearer.ports.stores import AccountStore, MessageStore
     from mailbearer.trail import Trail
-
-
-class Comeback(Protocol):
-    """What brings a message's copy to the worker, now or later."""
-
-    def put(self, job: Job, *, at: float) -> None:
-        """Let a copy come at `at` (epoch seconds), at once if that is past. Raises `Unavailable`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +105,8 @@ class Resubmission:
         message = replace(read_content(text), date=at, send_at=at)
         self.content.put(record.id, write_content(message), scheduled=True)
         self.comeback.put(Job(id=record.id, account=record.account, attempt=0), at=send_at)
+        if send_at - now <= MAX_QUEUE_DELAY:
+            self._unschedule(record)
         return moved
 
     def drain(self, account: Account) -> None:
@@ -117,12 +114,18 @@ class Resubmission:
         self.queue.send(write_drain(Drain(account=account.id)), group=account.id)
 
     def cancel(self, record: MessageRecord) -> MessageRecord:
-        """Cancel a message that has not begun to be sent. Raises `Conflict`."""
+        """Cancel a message that has not begun to be sent. Raises `Conflict`.
+
+        One that has reached some of its recipients is `sent` then, and names the others.
+        """
         if record.status not in {Status.SCHEDULED, Status.QUEUED, Status.DEFERRED, Status.HELD}:
             msg = f"A message that is {record.status} cannot be canceled."
             raise Conflict(msg)
         now = self.clock()
         canceled = replace(record, status=Status.CANCELED, updated_at=now, retry_at=0)
+        if record.sent_at:
+            left = tuple(RefusedRecipient(recipient=each, code="canceled") for each in record.remaining)
+            canceled = replace(canceled, status=Status.SENT, refused=(*record.refused, *left), remaining=())
         if self.messages.replace(canceled, expected=record) != canceled:
             msg = "The message changed in the meantime; look at it again."
             raise Conflict(msg)
@@ -133,11 +136,18 @@ class Resubmission:
     def _forget(self, record: MessageRecord) -> None:
         """Take back what a canceled message has lying about; a copy that comes all the same is seen to be settled."""
         try:
-            if record.send_at:
-                self.schedules.delete(record.id)
             self.content.delete(record.id, scheduled=bool(record.send_at))
         except Unavailable as error:
             self.trail.note("message.content_kept", record.id, "kept", reason=error.code)
+        if record.send_at or record.retry_at or record.held_at:
+            self._unschedule(record)
+
+    def _unschedule(self, record: MessageRecord) -> None:
+        """Take back a schedule; one that comes all the same does no harm."""
+        try:
+            self.schedules.delete(record.id)
+        except Unavailable as error:
+            self.trail.note("message.schedule_kept", record.id, "kept", reason=error.code)
 
 
 def _waits_again(record: MessageRecord) -> bool:

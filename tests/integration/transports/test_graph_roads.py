@@ -400,7 +400,7 @@ def test_a_draft_that_cannot_be_written_is_refused(road: Road) -> None:
     assert (outcome.verdict, outcome.code) == (Verdict.NOT_ACCEPTED, "message_rejected")
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"id": ""}', b'{"id": 7}'])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"id": ""}', b'{"id": 7}', b"[" * 100_000])
 def test_a_draft_without_a_name_is_not_sent(road: Road, body: bytes) -> None:
     with GraphPeer(draft=answer(201, body)) as peer:
         outcome = road.send(peer, LARGE)

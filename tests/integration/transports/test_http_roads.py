@@ -160,7 +160,10 @@ def test_gmail_refuses_addresses_beyond_ascii(gmail: Road, address: str) -> None
     assert gmail.send("http://127.0.0.1:1", mail=replace(MAIL, mail_from=address)).code == "smtputf8_needed"
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"not json", b'{"id": ""}', b'{"id": 7}', b"[]", b'"id"', b"\xff"])
+DEEP = b"[" * 100_000
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"not json", b'{"id": ""}', b'{"id": 7}', b"[]", b'"id"', b"\xff", DEEP])
 def test_gmails_yes_without_an_id_is_unknown(gmail: Road, body: bytes) -> None:
     with HttpPeer(answer(200, body)) as peer:
         outcome = gmail.send(peer.url)

@@ -18,7 +18,7 @@ from mailbearer.message import Attempt, Message, MessageRecord, Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailbearer.delivery.comeback import Comeback
+    from mailbearer.comeback import Comeback
     from mailbearer.delivery.concluding import Concluding
     from mailbearer.delivery.looking import Looking
     from mailbearer.delivery.preparing import Preparation

@@ -13,7 +13,7 @@ from mailbearer.errors import TokenError
 from mailbearer.message import Attempt, MessageRecord, Status, Verdict
 
 if TYPE_CHECKING:
-    from mailbearer.delivery.comeback import Comeback
+    from mailbearer.comeback import Comeback
     from mailbearer.delivery.preparing import Access, Preparation
     from mailbearer.delivery.recording import Recorder
     from mailbearer.ports import Clock

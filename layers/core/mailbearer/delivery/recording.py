@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mailbearer.delivery.comeback import MAX_QUEUE_DELAY
+from mailbearer.comeback import MAX_QUEUE_DELAY
 from mailbearer.delivery.delivered import Delivered, Verb
 from mailbearer.envelope import Job
 from mailbearer.errors import Unavailable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mailbearer.account import Account
-    from mailbearer.delivery.comeback import Comeback
+    from mailbearer.comeback import Comeback
     from mailbearer.message import Message
     from mailbearer.ports import Clock
     from mailbearer.ports.channels import EventBus

@@ -11,7 +11,7 @@ from mailbearer.delivery.recording import held_until
 from mailbearer.message import Attempt, MessageRecord, Status, Verdict
 
 if TYPE_CHECKING:
-    from mailbearer.delivery.comeback import Comeback
+    from mailbearer.comeback import Comeback
     from mailbearer.delivery.looking import Looking
     from mailbearer.delivery.recording import Recorder
     from mailbearer.envelope import Job

@@ -147,7 +147,7 @@ def _expect(answer: _Answer, status: HTTPStatus) -> dict[str, Any]:
 def _json(content: bytes) -> dict[str, Any]:
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
 

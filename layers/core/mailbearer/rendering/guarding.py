@@ -130,7 +130,10 @@ def _tuple(node: nodes.Tuple) -> nodes.Node:
 
 @_rewrite.register
 def _dict(node: nodes.Dict) -> nodes.Node:
-    pairs = [nodes.Pair(_expression(each.key), _expression(each.value), lineno=each.lineno) for each in node.items]
+    pairs = [
+        nodes.Pair(_guarded(_expression(each.key), "named"), _expression(each.value), lineno=each.lineno)
+        for each in node.items
+    ]
     return _guarded(nodes.Dict(pairs, lineno=node.lineno), "gathered")
 
 

@@ -238,6 +238,14 @@ class Run:
         self.budget.weigh(value)
         return value
 
+    def named(self, value: Any, line: int) -> str:
+        """Take the name of an entry in an object that the template wrote."""
+        if isinstance(value, str):
+            return value
+        if value is not GONE:
+            self._fail(line, f"The name of an entry is a text, not {kind_of(value)}.")
+        return ""
+
     def _fail(self, line: int, detail: str) -> _Gone:
         self._findings.add(Fault(self._pointer, "template_failed", f"Line {line}: {detail}"))
         return GONE
@@ -281,6 +289,7 @@ GUARDS: Final = {
         "filled",
         "gathered",
         "joined",
+        "named",
         "reached",
         "shown",
         "sliced",

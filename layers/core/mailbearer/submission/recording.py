@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from mailbearer.envelope import Job
-from mailbearer.errors import Conflict, IdempotencyConflict, InvalidInput
+from mailbearer.errors import Conflict, IdempotencyConflict, InvalidInput, MalformedBody
 from mailbearer.ids import derived_id, new_id
 from mailbearer.lookup import check_sendable
 from mailbearer.message import MessageRecord, Status
@@ -16,6 +16,7 @@ from mailbearer.message import MessageRecord, Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mailbearer.comeback import Comeback
     from mailbearer.message import Message
     from mailbearer.ports import Clock, RandomBytes
     from mailbearer.ports.stores import MessageStore
@@ -24,19 +25,6 @@ if TYPE_CHECKING:
 
 RECORD_LIFE = 90 * 86_400
 """Seconds for which a record, and with it an idempotency key, is kept; from the day for which it was scheduled."""
-
-
-class Comeback(Protocol):
-    """What brings a message's copy to the worker, now or later."""
-
-    def put(self, job: Job, *, at: float) -> None:
-        """Let a copy come at `at` (epoch seconds), at once if that is past. Raises `Unavailable`."""
-
-    def park(self, record: MessageRecord, message: Message) -> None:
-        """Keep the content of a message that waits. Raises `Unavailable`."""
-
-    def fetch(self, record: MessageRecord) -> Message | None:
-        """Read the content of a parked message; None if there is none. Raises `Unavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +156,15 @@ def dated(message: Message, record: MessageRecord) -> Message:
 
 
 def digest_of(body: Mapping[str, object]) -> str:
-    """Hash what was asked, whatever the order of its fields; the key itself is not part of it."""
+    """Hash what was asked, whatever the order of its fields; the key itself is not part of it.
+
+    Raises `MalformedBody` for what nests as deep as it could just be read.
+    """
     plain = {name: value for name, value in body.items() if name != "idempotency_key"}
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    try:
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    except RecursionError as error:
+        raise MalformedBody("The body nests too deep.") from error
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.circuit import Circuit
     from mailbearer.client import Client
+    from mailbearer.comeback import Comeback
     from mailbearer.connecting.consent import ConsentFlow
     from mailbearer.connecting.device import DeviceFlow
     from mailbearer.connecting.granting import Granting
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from mailbearer.credentials.tending import CredentialTending
     from mailbearer.credentials.watch import CredentialWatch, Watched
     from mailbearer.definition import Definition
-    from mailbearer.delivery.comeback import Comeback
     from mailbearer.delivery.delivering import Delivery
     from mailbearer.delivery.draining import Draining
     from mailbearer.delivery.preparing import Preparation
@@ -338,7 +338,7 @@ class Wiring(Adapters):
     @cached_property
     def comeback(self) -> Comeback:
         """Give what brings messages back at a later moment."""
-        from mailbearer.delivery.comeback import Comeback
+        from mailbearer.comeback import Comeback
 
         return Comeback(
             queue=self.queue, schedules=self.schedules, content=self.content, trail=self.trail, clock=self.clock
