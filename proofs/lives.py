@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from mailbearer.ledger import Ledger
 from mailbearer.message import Status
 from proofs.arrivals import Arrivals
-from proofs.fates import Fate, expected
+from proofs.fates import Fate, attempts, expected
 from proofs.functions import Functions
 from proofs.ground import Clock, Ground
 from proofs.life import Life
 from proofs.processes import ProcessError, fork, told
 from proofs.roads import ROADS, Road
-from proofs.strikes import How, Strike
+from proofs.strikes import Strike, ways
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,16 +82,19 @@ class Lane:
         urls = [self._sqs.create_queue(QueueName=f"{name}-{kind}")["QueueUrl"] for kind in ("messages", "dead")]
         self._functions = Functions(ground, queue_url=urls[0], dead_letter_queue_url=urls[1])
         self._lives = 0
+        self._plain: Sequence[Call] = ()
+        # What is there by now is not looked at again by any child's collector, and so not copied.
+        gc.freeze()
 
     def rows(self, road: Road, calls: slice) -> Iterator[Row]:
         """Strike some calls of one road; which there are is learnt from a life that nobody disturbs."""
-        account = self._ground.connect(road.provider, ends_in=_TOKEN_LIVES)
+        account = self._connect(road)
         undisturbed, fate = self._live(road, account, None)
         whole = Fate(status=Status.SENT, mails=road.mails, message_ids=1, kept=False)
         if fate != whole:
             raise ProcessError(f"{road.name}: an undisturbed message ended as {fate}")
-        for number, call in list(enumerate(undisturbed))[calls]:
-            for how in How if call.process >= road.known else ():
+        for number, call in list(enumerate(undisturbed))[self._parts(road, undisturbed) :][calls]:
+            for how in ways(call.name):
                 strike = Strike(number, how)
                 _, seen = self._live(road, account, strike)
                 yield Row(
@@ -102,6 +106,23 @@ class Lane:
                     seen=seen,
                     expected=expected(road, undisturbed, strike),
                 )
+
+    def _parts(self, road: Road, calls: Sequence[Call]) -> int:
+        """Give the call at which a road parts from the plain one, or at which its first attempt begins.
+
+        What comes before was struck there.
+        """
+        if road is ROADS[0]:
+            self._plain = calls
+            return 0
+        if not self._plain:
+            self._plain, _ = self._live(ROADS[0], self._connect(ROADS[0]), None)
+        pairs = zip(calls, self._plain, strict=False)
+        parts = next((number for number, (call, plain) in enumerate(pairs) if call != plain), len(calls))
+        return min(parts, attempts(calls)[0].intent)
+
+    def _connect(self, road: Road) -> Account:
+        return self._ground.connect(road.provider, ends_in=_TOKEN_LIVES)
 
     def _live(self, road: Road, account: Account, strike: Strike | None) -> tuple[list[Call], Fate]:
         clock = Clock()

@@ -25,7 +25,7 @@ def by_road(rows: Iterable[Row]) -> Iterator[tuple[str, list[Line]]]:
         lines = []
         for (number, call), at_call in itertools.groupby(of_road, key=lambda row: (row.number, row.call)):
             ends = {row.how: row.seen.told for row in at_call}
-            lines.append((f"{number + 1} {call}", *(ends[how] for how in How)))
+            lines.append((f"{number + 1} {call}", *(ends.get(how, "") for how in How)))
         yield road, lines
 
 

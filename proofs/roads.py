@@ -30,8 +30,7 @@ class Road:
     """One way of a message.
 
     `takes` says of each of its provider calls whether the provider takes the message, and `tells` whether it says so.
-    `prepare` is done before each life, `walk` is the life. The calls of the first `known` processes are struck on
-    another road already.
+    `prepare` is done before each life, `walk` is the life.
     """
 
     name: str
@@ -41,7 +40,6 @@ class Road:
     takes: tuple[bool, ...] = (True,)
     tells: tuple[bool, ...] = (True,)
     resends: bool = False
-    known: int = 0
 
     @property
     def mails(self) -> int:
@@ -135,7 +133,7 @@ def _uploading(ground: Ground, life: Life) -> None:
 ROADS = (
     Road(name="over HTTP", provider="kept", walk=_posted),
     Road(name="over HTTP, big: through the bucket", provider="renewed", walk=_posted_big),
-    Road(name="over HTTP, sent over SMTP", provider="rotated", walk=_posted, known=1),
+    Road(name="over HTTP, sent over SMTP", provider="rotated", walk=_posted),
     Road(name="straight to the queue", provider="renewed", walk=_dropped),
     Road(name="scheduled", provider="kept", walk=_scheduled),
     Road(
@@ -145,7 +143,6 @@ ROADS = (
         prepare=_refusing(_A_WHILE),
         takes=(False, True),
         tells=(True, True),
-        known=1,
     ),
     Road(
         name="refused for twenty minutes: deferred and parked",
@@ -154,25 +151,22 @@ ROADS = (
         prepare=_refusing(_LONG),
         takes=(False, True),
         tells=(True, True),
-        known=1,
     ),
     Road(
         name="mailbox paused: held, and drained when it is resumed",
         provider="kept",
         walk=_held,
         prepare=_pausing,
-        known=1,
     ),
     Road(name="with an upload", provider="renewed", walk=_with_upload, prepare=_uploading),
-    Road(name="made wait by the ledger", provider="renewed", walk=_posted, prepare=_crowding(40), known=1),
+    Road(name="made wait by the ledger", provider="renewed", walk=_posted, prepare=_crowding(40)),
     Road(
         name="made wait by the ledger for long: held",
         provider="renewed",
         walk=_posted,
         prepare=_crowding(_LONG),
-        known=1,
     ),
-    Road(name="on_unknown: resend", provider="kept", walk=_resent, resends=True, known=1),
+    Road(name="on_unknown: resend", provider="kept", walk=_resent, resends=True),
     Road(
         name="on_unknown: resend, and the first answer lost",
         provider="kept",
@@ -181,6 +175,5 @@ ROADS = (
         takes=(True, True),
         tells=(False, True),
         resends=True,
-        known=1,
     ),
 )

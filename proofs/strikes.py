@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -29,9 +30,17 @@ class How(StrEnum):
     REFUSED = "refused"
     """No connection, on any try: certainly not done."""
     LOST_ONCE = "answer lost once"
-    """Done, its answer cut off; what the SDK does then goes through. A provider is never asked twice."""
+    """Done, its answer cut off; what the SDK does then goes through. A provider is never asked twice, a read may be."""
     LOST = "answer lost"
     """Done, and done again by each try of the SDK's, every answer cut off."""
+
+
+_READS = re.compile(r"(DynamoDB|Secrets Manager|S3) (Get|BatchGet|Head|Query)")
+
+
+def ways(call: str) -> tuple[How, ...]:
+    """Give what there is to be done to a call of this name: a read that is made twice is no matter."""
+    return tuple(how for how in How if how is not How.LOST_ONCE or not _READS.match(call))
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,13 @@ def test_no_word_for_a_dry_run_sends_mail(stack: Stack, name: str, word: str) ->
     assert stack.on(stack.names["MessageQueue"]) == []
 
 
+def test_a_dry_run_of_more_than_lambda_gives_back_is_refused(stack: Stack) -> None:
+    stack.mailbox()
+    body = {"account": "ann@tenant.example", "to": "bob@example.net", "text": "x" * 4_500_000}
+    given = problem(stack.messages("messages-post-dry-run", body=body), 422, "invalid_request")
+    assert given["errors"][0]["code"] == "message_too_large"
+
+
 def test_the_key_of_a_batch_serves_its_messages(stack: Stack) -> None:
     stack.mailbox()
     first, again = (stack.messages("messages-batch", headers={"idempotency-key": "k"}).json for _ in range(2))

@@ -15,7 +15,7 @@ from proofs.fates import expected
 from proofs.life import Call
 from proofs.lives_report import HEADS
 from proofs.roads import ROADS, Road
-from proofs.strikes import How, Strike
+from proofs.strikes import How, Strike, ways
 from tests.docs.pages import ROOT
 
 SECONDS = 280
@@ -43,15 +43,18 @@ def shown(road: str) -> tuple[list[int], list[Call], list[list[str]]]:
 @pytest.mark.parametrize("road", ROADS, ids=lambda road: road.name)
 def test_each_message_on_the_page_ended_as_the_specification_says(road: Road) -> None:
     numbers, calls, ends = shown(road.name)
-    assert len(calls) > 8
+    assert len(calls) > 4
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    wanted = [[expected(road, calls, Strike(number, how)).told for how in How] for number in range(len(calls))]
+    wanted = [
+        [expected(road, calls, Strike(number, how)).told if how in ways(call.name) else "" for how in How]
+        for number, call in enumerate(calls)
+    ]
     assert ends == wanted
 
 
 @pytest.mark.parametrize("road", ROADS, ids=lambda road: road.name)
 def test_no_message_on_the_page_is_lost_and_none_is_mailed_twice_unless_its_caller_said_so(road: Road) -> None:
-    ends = {end for of_call in shown(road.name)[2] for end in of_call}
+    ends = {end for of_call in shown(road.name)[2] for end in of_call if end}
     most_once = {"sent 1", "unknown 0", "unknown 1"}
     assert ends <= (
         most_once if not road.resends else {"sent 1", "sent 2"} if road.mails == 1 else {"sent 2", "sent 3"}

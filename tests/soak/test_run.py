@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS = 280
-COUNT = 120
+COUNT = 60
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + 20)]
 
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + 20)]
 def sheet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Run it in an interpreter of its own, as `make soak` does."""
     output: Path = tmp_path_factory.mktemp("soak") / "soak.json"
-    arguments = ("--count", str(COUNT), "--seed", "4", "--every", "2", "--visibility", "20", "--output", str(output))
+    arguments = ("--count", str(COUNT), "--seed", "4", "--every", "3", "--visibility", "20", "--output", str(output))
     done = subprocess.run(
         [sys.executable, "-m", "soak", *arguments],
         cwd=ROOT,

@@ -281,3 +281,11 @@ def test_every_message_of_a_merge_is_audited_once(merge: Merge) -> None:
     merge.accept([person(1), person(2), {"to": "x"}])
     merge.sending.trail.flush()
     assert merge.sending.log.actions == ["message.accepted accepted"] * 2
+
+
+def test_labels_that_would_not_fit_into_the_answer_refuse_the_whole(merge: Merge) -> None:
+    metadata = {f"{number}": "v" * 500 for number in range(20)}
+    people = [person(number) for number in range(400)]
+    assert merge.faults(people, metadata=metadata) == [("/recipients", "too_large_for_merge")]
+    assert not merge.sending.messages.records
+    assert len(merge.accept(people[:100], metadata=metadata)) == 100

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from mailbearer.wiring import Wiring
 
 
+_LARGEST_SHOWN = 4_400_000
+"""Bytes of MIME that a dry run shows: Lambda gives back up to 6 MB, and base64 takes a third more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Messages:
     """The routes below `/v1/messages`."""
@@ -46,6 +50,9 @@ class Messages:
         caller = request.known_caller
         if _dry_run(request):
             preview = self.wiring.submission.preview(request.json(), caller)
+            if len(preview.mime) > _LARGEST_SHOWN:
+                detail = f"It has {len(preview.mime)} bytes; a dry run shows up to {_LARGEST_SHOWN}."
+                raise InvalidInput((Fault("", "message_too_large", detail),))
             mime = base64.b64encode(preview.mime).decode()
             return Response(200, {"mime": mime, "size": len(preview.mime), "warnings": list(preview.warnings)})
         accepted = self.wiring.submission.accept(request.json(), caller, _key(request))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 import select
 import time
 from dataclasses import replace
@@ -28,6 +29,7 @@ _SIGNED_IN = 235
 _CLOSING = 421
 _NO_MORE_RECIPIENTS = (452, "4.5.3")
 _IDLE_TOO_LONG = "4.4.2"
+_A_SIZE = re.compile("[0-9]{1,20}")  # RFC 1870 section 3
 _MECHANISMS = ("XOAUTH2", "OAUTHBEARER")
 
 
@@ -188,7 +190,7 @@ class Dialogue:
         parameters = ""
         if "SIZE" in self._extensions:
             limit = self._extensions["SIZE"]
-            if limit.isdecimal() and 0 < int(limit) < len(mime):
+            if _A_SIZE.fullmatch(limit) and 0 < int(limit) < len(mime):
                 return refused("message_too_large", f"The server takes up to {limit} bytes.")
             parameters = f" SIZE={len(mime)}"
         utf8 = not "".join((outgoing.mail_from, *outgoing.rcpt_to)).isascii()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 MAX_RECIPIENTS = 1000
 MAX_INLINE = 256_000
 """Bytes of attachments that may stand in the request itself: each recipient's message takes them along."""
+
+MAX_LABELS = 3_000_000
+"""Bytes of tags and metadata in the answer, where they stand once for each recipient: Lambda gives back up to 6 MB."""
 
 MERGE_FIELDS = frozenset({"message", "recipients"})
 OF_RECIPIENTS = frozenset({"to", "cc", "bcc", "raw", "idempotency_key"})
@@ -60,7 +64,11 @@ def read_merge(body: object, faults: list[Fault]) -> tuple[Common, tuple[Recipie
         detail = f"recipients is a list of 1 to {MAX_RECIPIENTS} objects, each with its own to."
         faults.append(Fault("/recipients", "invalid_merge", detail))
         listed = []
-    return common, tuple(_read_recipient(item, f"/recipients/{index}", common) for index, item in enumerate(listed))
+    recipients = tuple(_read_recipient(item, f"/recipients/{index}", common) for index, item in enumerate(listed))
+    if sum(len(json.dumps((each.tags, each.metadata))) for each in recipients) > MAX_LABELS:
+        detail = f"Tags and metadata of all recipients have at most {MAX_LABELS} bytes in all, in JSON and in ASCII."
+        faults.append(Fault("/recipients", "too_large_for_merge", detail))
+    return common, recipients
 
 
 def _read_common(body: object, faults: list[Fault]) -> Common:
