@@ -44,12 +44,12 @@ class Mailbox:
 
 FLOODED, PAUSED, LIMITED = "flooded", "paused", "limited"
 MAILBOXES = (
-    Mailbox(name=FLOODED, provider="kept", share=32),
-    Mailbox(name="busy Graph", provider="renewed", share=12),
-    Mailbox(name="busy SMTP", provider="rotated", share=10),
+    Mailbox(name=FLOODED, provider="kept", share=36),
+    Mailbox(name="busy Graph", provider="renewed", share=8),
+    Mailbox(name="busy SMTP", provider="rotated", share=12),
     Mailbox(name="sandbox", provider=SANDBOX, share=10),
     Mailbox(name="troubled Gmail", provider="kept", share=6, troubled=True),
-    Mailbox(name="troubled Graph", provider="renewed", share=6, troubled=True),
+    Mailbox(name="troubled Graph", provider="renewed", share=4, troubled=True),
     Mailbox(name="troubled SMTP", provider="rotated", share=6, troubled=True),
     Mailbox(name=PAUSED, provider="kept", share=6),
     Mailbox(name=LIMITED, provider="rotated", share=1.5, per_minute=PER_MINUTE),

@@ -61,15 +61,16 @@ class Soak:
         """Order so many messages, wait for their end, and read the books."""
         self._count, self._begun = count, time.monotonic()
         self._killer.start()
+        self._providers.start()
         try:
             self._load(plan(count, self._seed))
             load = time.monotonic() - self._begun
             self._drain()
         finally:
             self._killer.stop()
+            faults = self._providers.stop()
         self._settle()
         whole = time.monotonic() - self._begun
-        faults = self._providers.played()
         mails = [*self._postbag.close(), *self._books.captured()]
         sheet = judge(self._receipts, self._books.records(), self._books.letters(), mails)
         run = report.Run(
@@ -98,8 +99,6 @@ class Soak:
     def _work(self, left: deque[tuple[int, Call]], of: int) -> None:
         """Be one of the callers."""
         while (call := self._next(left, of)) is not None:
-            for order in call.orders:
-                self._providers.trouble(order.mailbox)
             receipts = self._doors.make(call)
             with self._lock:
                 self._receipts += receipts

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import requests
+
+from sandbox.control.client import Control
 from sandbox.local import FUNCTIONS
-from soak.mailboxes import PAUSED, Mailbox
+from soak.mailboxes import MAILBOXES, PAUSED
 from soak.orders import REFUSED
 
 if TYPE_CHECKING:
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
 PROCESSES = Path("/proc")
 KILLED = {"delivery_worker": 2, "messages_api": 1}
 """The functions whose processes are killed, with weights."""
-EVERY = 4.0
+EVERY = 8.0
 """Seconds between two kills, on average."""
+TROUBLE_EVERY = 1.0
+"""Seconds between two troubles of one mailbox, on average."""
 VISIBILITY = 60
 """Seconds for which a worker's copies stay hidden: half of what the template allows, so that nobody waits for long.
 
@@ -121,42 +126,52 @@ def hide_for(ground: Ground, seconds: int) -> None:
 
 
 class Providers:
-    """Plays the providers' troubles, one for every so many messages of a troubled mailbox."""
+    """Plays the providers' troubles, in a thread of its own.
 
-    def __init__(self, ground: Ground, mailboxes: Mapping[str, Opened], seed: int, *, share: float = 0.2) -> None:
-        self._control = ground.control
+    Each troubled mailbox has one trouble at a time before it, and the next some calls later: troubles that lay in wait
+    in a row would open its circuit, and each try of that would meet the next.
+    """
+
+    def __init__(self, ground: Ground, mailboxes: Mapping[str, Opened], seed: int) -> None:
+        """Let the SMTP host refuse one recipient, for good."""
+        self._control = Control(ground.world.sandbox["url"])
         self._mailboxes = mailboxes
         self._chance = random.Random(seed)  # noqa: S311 - no secret
-        self._share = share
-        self._lock = threading.Lock()
-        self._control.plan_fault(
-            "smtp",
-            "reply",
-            times=None,
-            match={"recipient": REFUSED},
-            stage="rcpt",
-            code=550,
-            text="5.1.1 User unknown",
-        )
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="providers", daemon=True)
+        refusal = {"stage": "rcpt", "code": 550, "text": "5.1.1 User unknown"}
+        self._control.plan_fault("smtp", "reply", times=None, match={"recipient": REFUSED}, **refusal)
 
-    def trouble(self, mailbox: Mailbox) -> None:
-        """Let the mailbox's provider fail at one of the next calls, now and then."""
-        if not mailbox.troubled:
-            return
-        with self._lock:
-            if self._chance.random() >= self._share:
-                return
-            kind, params = self._chance.choice(_SMTP if mailbox.endpoint == "smtp" else _HTTP)
-            address = self._mailboxes[mailbox.name].address
-            self._control.plan_fault(mailbox.endpoint, kind, match={"mailbox": address}, **params)
+    def start(self) -> None:
+        """Begin to trouble mailboxes."""
+        self._thread.start()
 
-    def played(self) -> Counter[str]:
-        """Count the faults that were played on troubled mailboxes, by endpoint and kind."""
-        found: Counter[str] = Counter()
-        for fault in self._control.faults():
-            if "mailbox" in fault["match"]:
-                found[f"{fault['endpoint']} {fault['fault']}"] += fault["played"]
-        return found
+    def stop(self) -> Counter[str]:
+        """End it; gives how often which trouble was played."""
+        self._ended.set()
+        self._thread.join()
+        played: Counter[str] = Counter()
+        for fault in self._troubles():
+            if fault["times"]:
+                self._control.clear_faults(fault["id"])
+            played[f"{fault['endpoint']} {fault['fault']}"] += fault["played"]
+        self._control.close()
+        return +played
+
+    def _work(self) -> None:
+        while not self._ended.wait(self._chance.uniform(0, 2 * TROUBLE_EVERY)):
+            try:
+                waiting = {fault["match"]["mailbox"] for fault in self._troubles() if fault["times"]}
+                for mailbox in MAILBOXES:
+                    address = self._mailboxes[mailbox.name].address
+                    if mailbox.troubled and address not in waiting:
+                        kind, params = self._chance.choice(_SMTP if mailbox.endpoint == "smtp" else _HTTP)
+                        self._control.plan_fault(mailbox.endpoint, kind, match={"mailbox": address}, **params)
+            except requests.RequestException:
+                continue  # a busy host is asked again
+
+    def _troubles(self) -> list[dict[str, Any]]:
+        return [fault for fault in self._control.faults() if "mailbox" in fault["match"]]
 
 
 class Pause:

@@ -84,10 +84,20 @@ def test_what_waits_for_a_mailbox_is_listed_the_oldest_first(store: MessageStore
     assert store.held(ann, limit=1) == (record("old").id,)
 
 
-def test_what_no_longer_waits_leaves_that_list(store: MessageStore) -> None:
-    held = store.create(record(status=Status.HELD))
-    store.replace(replace(held, status=Status.SENDING, owner="me"), expected=held)
-    assert store.held(held.account, limit=10) == ()
+@pytest.mark.parametrize(
+    ("fields", "listed"),
+    [
+        ({"status": Status.SENDING, "owner": "me", "held_at": NOW}, True),
+        ({"status": Status.SENDING, "owner": "me", "held_at": 0.0}, False),
+        ({"status": Status.SENT, "held_at": NOW}, False),
+    ],
+)
+def test_what_is_sent_from_that_list_stays_there_until_it_is_settled(
+    store: MessageStore, fields: dict[str, Any], listed: bool
+) -> None:
+    held = store.create(record(status=Status.HELD, held_at=NOW))
+    store.replace(replace(held, **fields), expected=held)
+    assert store.held(held.account, limit=10) == ((held.id,) if listed else ())
 
 
 def test_a_replacement_of_what_still_stands_wins(store: MessageStore) -> None:

@@ -90,7 +90,7 @@ class FakeMessageStore:
             waiting = sorted(
                 (record.created_at, record.id)
                 for record in self.records.values()
-                if record.waits_for_mailbox and record.account == account_id
+                if record.is_drained and record.account == account_id
             )
         return tuple(message_id for _, message_id in waiting[:limit])
 

@@ -289,3 +289,17 @@ def test_a_body_that_can_never_be_sent_is_recorded_and_kept_wherever_its_refusal
             (body, the_record(sending).id)
         }
         struck = len(doom.struck)
+
+
+def test_a_worker_that_dies_while_it_drains_leaves_no_message_in_sending() -> None:
+    def dies() -> object:
+        raise Died
+
+    sending = Sending(dies, ACCEPTED)  # type: ignore[arg-type]
+    sending.accept()
+    sending.change(state=AccountState.PAUSED)
+    sending.work()
+    sending.resubmission.drain(sending.change(state=AccountState.ACTIVE))
+    sending.work(visibility=720)
+    (record,) = sending.messages.records.values()
+    assert record.status is Status.UNKNOWN

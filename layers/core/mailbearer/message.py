@@ -159,6 +159,14 @@ class MessageRecord:
         """Tell whether it is held until its mailbox can send again; what is held for a quota has a `retry_at`."""
         return self.status is Status.HELD and not self.retry_at
 
+    @property
+    def is_drained(self) -> bool:
+        """Tell whether draining has to look at it: it waits for its mailbox, or is in the hand of whoever drained it.
+
+        Such a message has no copy on the queue that would settle it if its worker died.
+        """
+        return self.waits_for_mailbox or (self.status is Status.SENDING and self.held_at > 0)
+
 
 class Verdict(StrEnum):
     """How certain the fate of one provider call is (semantics.md, Sending, 5)."""

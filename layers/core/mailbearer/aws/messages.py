@@ -139,7 +139,7 @@ def to_item(record: MessageRecord) -> items.Item:
     `held_for` is there while the message waits for its mailbox: the index of these holds nothing else.
     """
     values = items.pack(record)
-    if record.waits_for_mailbox:
+    if record.is_drained:
         values["held_for"] = record.account
     values["created_at"] = rfc3339(record.created_at)
     if record.expires_at:

@@ -167,7 +167,6 @@ class Delivery:
             updated_at=now,
             retry_at=0,
             turn=0,
-            held_at=0,
         )
         stored = self.messages.replace(sending, expected=record)
         if stored != sending:

@@ -55,7 +55,10 @@ class MessageStore(Protocol):
         """List an account's messages created at or after `since`, newest first."""
 
     def held(self, account_id: str, *, limit: int) -> tuple[str, ...]:
-        """Give the ids of messages that are held for a mailbox (not for its quota), the oldest first."""
+        """Give the ids of messages that are held for a mailbox (not for its quota), the oldest first.
+
+        Those that are being sent from there are among them.
+        """
 
 
 class AccountStore(Protocol):
