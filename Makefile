@@ -68,7 +68,7 @@ build: $(VENV)/run.stamp $(VENV_SAM)/build.stamp  ## Build the artefacts for AWS
 bench: $(VENV)/bench.stamp  ## Measure what docs/performance.md quotes (JSON=file: where the figures go)
 	@$(BIN)/python -m benchmarks $(if $(JSON),--output "$(JSON)")
 
-crash: $(VENV)/run.stamp  ## Kill a refresh at every call and play every fault; show what came of it (JSON=file, PAGE=1: docs too)
+crash: $(VENV)/run.stamp  ## Kill refreshes and messages at every call and play every fault; show what came of it (JSON=file, PAGE=1: docs too)
 	@$(BIN)/python -m proofs $(if $(JSON),--output "$(JSON)") $(if $(filter 1,$(PAGE)),--page docs/explanation/crash-points.md)
 
 simulate: $(VENV)/run.stamp  ## Simulate 10,000 mailboxes in one hour, seven days of mixed providers, and quiet mailboxes beside a flood

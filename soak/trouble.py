@@ -139,8 +139,8 @@ class Providers:
         self._chance = random.Random(seed)  # noqa: S311 - no secret
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="providers", daemon=True)
-        refusal = {"stage": "rcpt", "code": 550, "text": "5.1.1 User unknown"}
-        self._control.plan_fault("smtp", "reply", times=None, match={"recipient": REFUSED}, **refusal)
+        refused, text = {"recipient": REFUSED}, "5.1.1 User unknown"
+        self._control.plan_fault("smtp", "reply", times=None, match=refused, stage="rcpt", code=550, text=text)
 
     def start(self) -> None:
         """Begin to trouble mailboxes."""

@@ -113,6 +113,7 @@ def test_all_faults_come_at_once() -> None:
         ({"limits": {"per_day": True}}, ("/limits", "invalid_limits")),
         ({"limits": {"per_century": 1}}, ("/limits", "invalid_limits")),
         ({"limits": {"per_day": 10**40}}, ("/limits", "invalid_limits")),
+        ({"limits": {"hold_for": 28 * 86_400 + 1}}, ("/limits", "invalid_limits")),
         ({"a/b~c": 1}, ("/a~1b~0c", "unknown_field")),
     ],
 )

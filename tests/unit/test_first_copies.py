@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from mailbearer.account import Account, AccountState
+from mailbearer.account import AccountState
 from mailbearer.delivery.delivered import Verb
-from mailbearer.errors import AccountRevoked, IdempotencyConflict
+from mailbearer.errors import IdempotencyConflict
 from mailbearer.message import Status
 from mailbearer.registration_cache import LIFE, RegistrationCache
 from tests.contract.nouns import registration
-from tests.fakes import FakeAccountStore, FakeClock, FakeRegistrationStore
+from tests.fakes import FakeClock, FakeRegistrationStore
 from tests.unit.sending import ACCEPTED, APP, Sending
 
 
@@ -73,27 +73,11 @@ def test_a_registration_is_read_once_a_minute() -> None:
     assert cache.listing() == [wanted]
 
 
-class LaggingAccountStore(FakeAccountStore):
-    """Shows a reader who does not ask for consistency how the account was when it was made."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.made: dict[str, Account] = {}
-
-    def create(self, account: Account) -> bool:
-        return self.made.setdefault(account.id, account) is account and super().create(account)
-
-    def get(self, account_id: str, *, consistent: bool = True) -> Account | None:
-        return super().get(account_id) if consistent else self.made.get(account_id)
-
-
 def lagging(made: AccountState, now: AccountState) -> Sending:
     """Give a stack whose account was made in one state and is in another now, which the store does not show at once."""
-    sending, store = Sending(ACCEPTED), LaggingAccountStore()
-    store.create(replace(sending.ann, state=made))
-    store.accounts[sending.ann.id] = replace(sending.ann, state=now)
-    sending.accounts = store
-    sending.start()
+    sending = Sending(ACCEPTED)
+    sending.accounts.lagging[sending.ann.id] = replace(sending.ann, state=made)
+    sending.change(state=now)
     return sending
 
 
@@ -103,7 +87,16 @@ def test_a_worker_does_not_hold_mail_of_a_mailbox_that_was_connected_a_moment_ag
     assert sending.deliver(sending.copy()).verb is Verb.SENT
 
 
-def test_the_door_refuses_a_mailbox_that_was_revoked_a_moment_ago() -> None:
+def test_what_the_door_took_for_a_mailbox_that_was_revoked_a_moment_ago_is_not_sent_once_that_shows() -> None:
     sending = lagging(AccountState.ACTIVE, AccountState.REVOKED)
-    with pytest.raises(AccountRevoked):
-        sending.accept()
+    sending.accept()
+    sending.accounts.lagging.clear()
+    assert sending.deliver(sending.copy()).code == "account_revoked"
+    assert sending.transport.calls == []
+
+
+@pytest.mark.parametrize("state", [AccountState.REVOKED, AccountState.PENDING_CONSENT])
+def test_a_mailbox_that_could_not_send_a_moment_ago_is_looked_at_again_before_the_door_says_no(
+    state: AccountState,
+) -> None:
+    assert lagging(state, AccountState.ACTIVE).accept().status == "queued"

@@ -176,3 +176,36 @@ def test_those_who_were_put_off_hold_up_nobody_of_the_rest() -> None:
     sending.accept(to=THREE)
     sending.work()
     assert sending.transport.calls[1].outgoing.rcpt_to == (THREE[2], THREE[0])
+
+
+def test_recipients_of_a_part_that_is_refused_as_a_whole_are_named() -> None:
+    sending = Sending(refusal(Remedy.NONE, code="content_refused"), ACCEPTED)
+    sending.change(limits=(("recipients_per_message", 2),))
+    accepted = sending.accept(to=THREE)
+    sending.work()
+    record = sending.record(accepted.id)
+    assert record.status is Status.SENT
+    assert [(each.recipient, each.code) for each in record.refused] == [
+        (THREE[0], "content_refused"),
+        (THREE[1], "content_refused"),
+    ]
+
+
+def test_every_recipient_who_refuses_is_named_however_many_they_are() -> None:
+    people = [f"p{number}@example.net" for number in range(300)]
+    sending = Sending(replace(ACCEPTED, refused=tuple(unknown_user(each) for each in people[:299])))
+    accepted = sending.accept(to=people)
+    sending.work()
+    record = sending.record(accepted.id)
+    assert [each.recipient for each in record.refused] == people[:299]
+    assert [bool(each.detail) for each in record.refused] == [False] * 199 + [True] * 100
+
+
+def test_a_part_that_is_found_in_the_mailbox_is_not_the_whole_message() -> None:
+    sending = Sending(LOST)
+    sending.change(limits=(("recipients_per_message", 2),))
+    sending.transport.found.extend([True] * 3)
+    accepted = sending.accept(to=THREE)
+    sending.work()
+    record = sending.record(accepted.id)
+    assert (record.status, record.remaining) == (Status.UNKNOWN, tuple(THREE))

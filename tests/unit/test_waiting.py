@@ -138,3 +138,17 @@ def test_once_the_limits_are_raised_nobody_waits_for_those_who_wait_by_the_old_o
     sending.resubmission.retry(sending.record(waiting[-1]))
     sending.work(horizon=0)
     assert {sending.record(each).status for each in (new, waiting[-1])} == {Status.SENT}
+
+
+def test_mail_whose_turn_would_come_after_a_week_fails_at_once_and_takes_nobodys_place() -> None:
+    sending = Sending(*[ACCEPTED] * 20)
+    sending.change(limits=(("per_day", 1),))
+    ids = [sending.accept(subject=f"{number}").id for number in range(20)]
+    sending.work(most=100, horizon=0)
+    codes = [sending.record(each).problem_code for each in ids]
+    assert 5 < codes.index("gave_up") < 10
+    assert set(codes[codes.index("gave_up") :]) == {"gave_up"}
+    sending.clock.advance(2 * 86_400)
+    later = sending.accept(subject="later").id
+    sending.work(horizon=0)
+    assert sending.record(later).status is Status.HELD

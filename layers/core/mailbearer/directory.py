@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 
+_LONGEST_HOLD = 28 * 86_400  # seconds; the content bucket keeps what waits for 30 days
 _LIMITS = ("per_minute", "per_day", "recipients_per_day", "recipients_per_message", "concurrency", "hold_for")
 _CREATE = frozenset({"provider", "address", "transport", "display_name", "aliases", "limits"})
 _CHANGE = frozenset({"display_name", "aliases", "limits"})
@@ -207,14 +208,18 @@ def _read_changes(fields: Mapping[str, Any], faults: list[Fault]) -> dict[str, A
             changes["aliases"] = tuple(alias.email for alias in read if alias is not None)
     if (limits := fields.get("limits")) is not None:
         if not isinstance(limits, dict) or not all(
-            name in _LIMITS and isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_LIMIT
+            name in _LIMITS
+            and isinstance(value, int)
+            and not isinstance(value, bool)
+            and 0 < value <= (_LONGEST_HOLD if name == "hold_for" else _MAX_LIMIT)
             for name, value in limits.items()
         ):
             faults.append(
                 Fault(
                     "/limits",
                     "invalid_limits",
-                    f"limits holds integers from 1 to {_MAX_LIMIT} for {', '.join(_LIMITS)}.",
+                    f"limits holds integers from 1 to {_MAX_LIMIT} for {', '.join(_LIMITS)}; hold_for is at most "
+                    f"{_LONGEST_HOLD}.",
                 )
             )
         else:

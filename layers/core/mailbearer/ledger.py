@@ -22,6 +22,9 @@ _HOUR, _HOURS = 3600.0, 25
 SPACE = SLICE * _SLICES
 """Seconds over which as many messages as may go in any minute are spaced when they have to wait."""
 
+FARTHEST = 7 * 86_400.0
+"""Seconds ahead within which turns are given: mail waits no longer, so that a later one need take nobody's place."""
+
 _SPACE_OF_DAYS = 1.0  # seconds between those that wait for a day's limit alone
 
 
@@ -109,7 +112,8 @@ def with_turn(ledger: Ledger, limits: Limits, now: float, recipients: int) -> tu
 
     Whatever fits within any 60 s and any day goes at once while nobody waits. Whoever has to wait gets a definite turn
     after all that wait already, evenly spaced, so that no two limits are met in bursts and none asks twice. A message
-    with more recipients than a day allows gets a day of its own; what becomes of it the provider has to say.
+    with more recipients than a day allows gets a day of its own; what becomes of it the provider has to say. A turn
+    farther off than `FARTHEST` is named but not given.
 
     Who waits by other limits than these is not waited for: after a flood the owner raises them, and the next message
     shall not come after all those that have their turns days from now.
@@ -127,6 +131,8 @@ def with_turn(ledger: Ledger, limits: Limits, now: float, recipients: int) -> tu
         if fits == at:
             break
         at = fits
+    if at > now + FARTHEST:
+        return ledger, at
     space = SPACE / limits.per_minute if limits.per_minute else _SPACE_OF_DAYS
     taken = _count(ledger, at, slices=1 if limits.per_minute else 0, messages=1, recipients=recipients)
     return replace(taken, next_at=at + space, under=under) if at > now else taken, at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 
 _LARGEST_SHOWN = 4_400_000
-"""Bytes of MIME that a dry run shows: Lambda gives back up to 6 MB, and base64 takes a third more."""
+"""Bytes of MIME that a dry run shows, and of a page of messages: Lambda gives back up to 6 MB, and base64 takes a third
+more, or the escapes in JSON that stands in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +94,21 @@ class Messages:
         if status and status not in set(Status):
             detail = f"status is one of: {', '.join(Status)}."
             raise InvalidInput((Fault("/status", "invalid_choice", detail),))
-        page = self.wiring.messages.by_account(
-            account.id,
-            since=_since(request.query.get("since", "")),
-            limit=request.limit(),
-            cursor=request.query.get("cursor", ""),
-        )
-        records = self.wiring.messages.get_many(page.ids)
-        shown = [
-            message_resource(record)
-            for record in (records.get(message_id) for message_id in page.ids)
-            if record is not None and (not status or record.status == status) and (not tag or tag in record.tags)
-        ]
+        limit, since = request.limit(), _since(request.query.get("since", ""))
+        while True:
+            page = self.wiring.messages.by_account(
+                account.id, since=since, limit=limit, cursor=request.query.get("cursor", "")
+            )
+            records = self.wiring.messages.get_many(page.ids)
+            shown = [
+                message_resource(record)
+                for record in (records.get(message_id) for message_id in page.ids)
+                if record is not None and (not status or record.status == status) and (not tag or tag in record.tags)
+            ]
+            # One message has at most about 200 kB: metadata, and recipients who refused.
+            if limit == 1 or len(json.dumps(shown)) <= _LARGEST_SHOWN:
+                break
+            limit = max(1, limit // 4)
         return Response(200, {"data": shown, "next_cursor": page.cursor or None})
 
     def reschedule(self, request: Request) -> Response:

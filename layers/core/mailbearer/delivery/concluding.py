@@ -97,8 +97,10 @@ class Concluding:
             rest = tuple(each for each in ready.outgoing.rcpt_to if each not in names)
             record = replace(record, remaining=(*rest, *ready.rest))
         if remedy is Remedy.NONE and ready.rest:
-            # Nobody of this part can be reached; the others are still to be tried.
-            record = replace(record, remaining=ready.rest)
+            # Nobody of this part can be reached, which each has to be told of; the others are still to be tried.
+            part = (each for each in ready.outgoing.rcpt_to if each not in {one.recipient for one in gone})
+            named = [RefusedRecipient(recipient=each, code=outcome.code, detail=outcome.detail[:200]) for each in part]
+            record = replace(refusing(record, named), remaining=ready.rest)
             return self.recorder.defer(record, message, self.clock(), tried)
         if remedy is Remedy.NONE:
             return self.recorder.end(

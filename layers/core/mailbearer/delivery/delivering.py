@@ -167,6 +167,8 @@ class Delivery:
             updated_at=now,
             retry_at=0,
             turn=0,
+            # Whoever finds this part in the mailbox must not take it for the whole.
+            remaining=(*ready.outgoing.rcpt_to, *ready.rest) if ready.rest else record.remaining,
         )
         stored = self.messages.replace(sending, expected=record)
         if stored != sending:

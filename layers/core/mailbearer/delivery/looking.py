@@ -36,9 +36,9 @@ class Looking:
     def finds(self, record: MessageRecord, access: Access) -> bool:
         """Tell whether the mailbox has it already among what was sent; False if it has not or cannot be asked.
 
-        A message that has reached some recipients is there in any case, so that says nothing.
+        A message that goes in parts is there with the first of them, so that says nothing of the others.
         """
-        if record.sent_at:
+        if record.sent_at or record.remaining:
             return False
         found = access.transport.look_up(
             record.message_id,

@@ -9,6 +9,8 @@ from mailbearer.comeback import MAX_QUEUE_DELAY
 from mailbearer.delivery.delivered import Delivered, Verb
 from mailbearer.envelope import Job
 from mailbearer.errors import Unavailable
+from mailbearer.ids import rfc3339
+from mailbearer.ledger import FARTHEST
 from mailbearer.message import Attempt, MessageRecord, RefusedRecipient, Status, Verdict
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ HOLD_FOR = 7 * 86_400
 """Seconds for which mail waits for its mailbox, unless the account's limits say otherwise."""
 
 _KEPT_ATTEMPTS = 10
-_KEPT_REFUSALS = 100
+_TOLD_REFUSALS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +158,12 @@ class Recorder:
     def wait(self, job: Job, record: MessageRecord, message: Message, at: float, code: str) -> Delivered:
         """Let a message wait until `at` for its turn, no call having been made.
 
-        A wait that the queue can hold costs no write: the copy carries its turn. A longer one is shown as `held`.
+        A wait that the queue can hold costs no write: the copy carries its turn. A longer one is shown as `held`, and
+        one that is too long ends the message.
         """
+        if at > self.clock() + FARTHEST:
+            detail = f"With all that wait before it, its turn within the mailbox's limits would come at {rfc3339(at)}."
+            return self.end(record, message, Status.FAILED, code="gave_up", detail=detail)
         turn = at if code == "quota" else 0.0
         short = at - self.clock() <= MAX_QUEUE_DELAY
         if short and not record.waits_for_mailbox:
@@ -209,6 +215,10 @@ def held_until(record: MessageRecord, account: Account) -> float:
 
 
 def refusing(record: MessageRecord, refused: Iterable[RefusedRecipient]) -> MessageRecord:
-    """Give the record with more recipients that it will not reach, each named once."""
-    named = {each.recipient: each for each in (*record.refused, *refused)}
-    return replace(record, refused=tuple(named.values())[-_KEPT_REFUSALS:])
+    """Give the record with more recipients that it will not reach, each named once; of many the first without detail.
+
+    A record has to fit into one item, and a message has up to 500 of them.
+    """
+    named = tuple({each.recipient: each for each in (*record.refused, *refused)}.values())
+    bare = (replace(each, detail="") for each in named[:-_TOLD_REFUSALS])
+    return replace(record, refused=(*bare, *named[-_TOLD_REFUSALS:]))
