@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from typing import TYPE_CHECKING
 
 from mailbearer.addresses import check_email, unsafe_in_header
 from mailbearer.errors import Fault
@@ -11,6 +12,9 @@ from mailbearer.message import Address, Message
 from mailbearer.mime.headers import LINE_LIMIT, address_field, date_field, token_field
 from mailbearer.mime.parts import crlf
 from mailbearer.ports.mail import RawHeaders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(?:[^\r\n]*\r\n)(?:[ \t][^\r\n]*\r\n)*")
 _WELL_FORMED_HEADER = re.compile(rb"(?:[!-9;-~]+:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)+")
@@ -21,6 +25,7 @@ _MESSAGE_ID = re.compile(r"[!-~]{1,900}")
 _PARSER_DEFECTS = (ArithmeticError, AttributeError, LookupError, NameError, RecursionError, TypeError, ValueError)
 """What the standard library's parser raises at fields it does not foresee, such as `Cc: foo@`."""
 
+_OF_THE_WAY = frozenset({"return-path", "apparently-to"})
 _BLIND = {b"bcc", b"resent-bcc"}
 _ONCE = ("from", "sender", "reply-to", "to", "cc", "bcc", "message-id", "in-reply-to", "references", "subject", "date")
 
@@ -43,11 +48,9 @@ def read_raw(data: bytes) -> RawHeaders:
     faults: list[Fault] = []
     parsed = HeaderParser(policy=default).parsestr(text)
     names = [name.lower() for name in parsed]
-    faults += [_fault("raw_repeated", f"{name} may stand only once.") for name in _ONCE if names.count(name) > 1]
-    if any(name.startswith("resent-") for name in names):
-        faults.append(_fault("raw_resent", "Resent fields are not supported; send the message as a new one."))
+    faults += _unwanted(names)
     found: dict[str, tuple[Address, ...]] = {}
-    for name in ("from", "to", "cc", "bcc"):
+    for name in ("from", "sender", "to", "cc", "bcc"):
         try:
             found[name] = _addresses(parsed[name], name, faults) if names.count(name) == 1 else ()
         except (*_PARSER_DEFECTS, MessageError):
@@ -55,8 +58,8 @@ def read_raw(data: bytes) -> RawHeaders:
             faults.append(_fault("raw_address_invalid", f"{name} is not a list of addresses after RFC 5322."))
     if "from" not in names:
         faults.append(_fault("raw_no_from", "The message has no From field."))
-    elif len(found["from"]) != 1 and not faults:
-        faults.append(_fault("raw_from_not_one", "From has to name exactly one address."))
+    elif not faults:
+        faults += _wrong_origin(found)
     message_id = next((str(value).strip() for name, value in parsed.raw_items() if name.lower() == "message-id"), "")
     if "message-id" in names and not _MESSAGE_ID.fullmatch(message_id):
         faults.append(
@@ -70,6 +73,24 @@ def read_raw(data: bytes) -> RawHeaders:
         message_id=message_id,
         faults=tuple(faults),
     )
+
+
+def _unwanted(names: list[str]) -> Iterator[Fault]:
+    """Name what may not stand in the header, or not twice."""
+    yield from (_fault("raw_repeated", f"{name} may stand only once.") for name in _ONCE if names.count(name) > 1)
+    if any(name.startswith("resent-") for name in names):
+        yield _fault("raw_resent", "Resent fields are not supported; send the message as a new one.")
+    if not _OF_THE_WAY.isdisjoint(names):
+        yield _fault("raw_of_the_way", "Return-Path and Apparently-To are written on the way; take them out.")
+
+
+def _wrong_origin(found: Mapping[str, tuple[Address, ...]]) -> Iterator[Fault]:
+    """Say what is wrong with those from whom the message is."""
+    if len(found["from"]) != 1:
+        yield _fault("raw_from_not_one", "From has to name exactly one address.")
+    if found["sender"] and [one.email for one in found["sender"]] != [one.email for one in found["from"]]:
+        # Programs show it beside From, or instead of it, and nobody has authorised it.
+        yield _fault("raw_sender_differs", "Sender may name nobody but who stands in From; take it out.")
 
 
 def compose_raw(message: Message, *, bcc_header: bool) -> bytes:
