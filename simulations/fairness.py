@@ -156,10 +156,12 @@ class Provider(ScriptedTransport):
 class Impatient(MailboxSlots):
     """Slots of which nobody waits for one: a thread that waited would stop simulated time."""
 
-    def one(self, account_id: str, size: int, patience: float, *, shared: int = 0, call: float = 60.0) -> Slot:
+    def one(
+        self, account_id: str, size: int, patience: float, *, shared: int = 0, call: float = 60.0, keeps: bool = False
+    ) -> Slot:
         """Give a slot, or none at once."""
         del patience
-        return super().one(account_id, size, 0, shared=shared, call=call)
+        return super().one(account_id, size, 0, shared=shared, call=call, keeps=keeps)
 
 
 class World:
@@ -218,6 +220,7 @@ class World:
             lanes = [self.turns.start(_lane(self.turns, wiring, body, deadline)) for _, body in batch]
             for lane in lanes:
                 self.turns.wait(lane)
+            wiring.quota.rest()
             wiring.trail.flush()
             self.queue.settle(batch)
 

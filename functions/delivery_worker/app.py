@@ -78,6 +78,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     answer = process_partial_response(event=event, record_handler=collect, processor=processor, context=context)
+    wiring().quota.rest()
     # Acknowledge last: what happened is in the audit log before SQS forgets the messages.
     trail.flush()
     verbs = [result.verb for result in results]

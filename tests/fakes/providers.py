@@ -51,6 +51,7 @@ class ScriptedTransport:
         self.size_limit = size_limit
         self.names_recipients_in_headers = names_recipients_in_headers
         self.needs_token = True
+        self.keeps_connections = False
         self.found: deque[bool | None] = deque()
         self.looked_up: list[str] = []
         self.calls: list[TransportCall] = []

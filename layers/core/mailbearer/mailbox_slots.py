@@ -26,7 +26,7 @@ CROWD = 5
 _CROWDED = 60.0  # seconds for which it counts as that
 _SLOW = 2.0  # seconds of a call from which on its server is slow; one that is not known yet is taken for that
 _ASKED_AGAIN = 2.0
-_LONGEST_LINE = 600.0
+_LONGEST_LINE = 120.0
 
 
 @dataclass(slots=True)
@@ -45,6 +45,7 @@ class _Gate:
     seconds: float = _SLOW
     line: float = 0
     crowded_until: float = 0
+    keeps: bool = False
 
 
 @dataclass(slots=True)
@@ -61,11 +62,13 @@ class Slot:
     _shared: int
     _patience: float
     _call: float
+    _keeps: bool
     again_at: float = 0
     _since: float = 0
 
     def __enter__(self) -> bool:
-        self.again_at = self._slots.take(self._account_id, self._size, self._shared, self._patience, self._call)
+        slots, account = self._slots, self._account_id
+        self.again_at = slots.take(account, self._size, self._shared, self._patience, self._call, keeps=self._keeps)
         self._since = self._slots.clock()
         return not self.again_at
 
@@ -80,8 +83,9 @@ class Slot:
 class MailboxSlots:
     """Hand out slots; those that all processes share are leased from the mailbox's ledger under the name `worker`.
 
-    A lease costs a write for each mailbox and worker about each minute, and one more when a worker needs more slots
-    than it has. It is not given back: it lapses, and so does a crashed worker's.
+    A lease costs a write for each mailbox in a batch, one more when more slots are needed than were, and one to give it
+    back when the batch is done. Where connections stay open it is kept as long as they are, about a minute: it lapses
+    then, and so does a crashed worker's.
 
     A batch lasts as long as its slowest call. So that a mailbox with a slow server and much mail leaves half of the
     workers to the others, a crowded one shares no more than `crowd` slots while its server is slow or not known yet.
@@ -95,24 +99,39 @@ class MailboxSlots:
     crowd: int
     _gates: dict[str, _Gate] = field(default_factory=dict, init=False, repr=False)
 
-    def one(self, account_id: str, size: int, patience: float, *, shared: int = 0, call: float = 60.0) -> Slot:
+    def one(
+        self, account_id: str, size: int, patience: float, *, shared: int = 0, call: float = 60.0, keeps: bool = False
+    ) -> Slot:
         """Give one of `size` slots as a context manager, which yields False if there is none.
 
         `shared` is the most calls at once over all processes, 0 = not limited; a call takes at most `call` seconds. If
         this process has slots but all are in use, one that comes free is waited for `patience` seconds; if it gets
-        none at all, it says so at once.
+        none at all, it says so at once. With `keeps` the call leaves a connection open, and the lease stays with it.
         """
-        return Slot(self, account_id, size, shared, patience, call)
+        return Slot(self, account_id, size, shared, patience, call, keeps)
 
     def expect(self, account_id: str, messages: int) -> None:
         """Hear of how many messages of a mailbox a batch has, before its first asks for a slot."""
         if messages >= CROWD:
             self._gates.setdefault(account_id, _Gate()).crowded_until = self.clock() + _CROWDED
 
-    def take(self, account_id: str, size: int, shared: int, patience: float, call: float) -> float:
+    def rest(self) -> None:
+        """Give back what is leased and not used, now that a batch is done: another worker may have mail for it.
+
+        What cannot be given back lapses.
+        """
+        for account_id, gate in list(self._gates.items()):
+            with gate.free:
+                if gate.leased and not gate.taken and not gate.keeps and gate.until > self.clock():
+                    self._lease(account_id, gate, 0, most=gate.leased, until=gate.until)
+
+    def take(
+        self, account_id: str, size: int, shared: int, patience: float, call: float, *, keeps: bool = False
+    ) -> float:
         """Take a slot; if there is none, give the moment at which to ask again, else 0."""
         gate, end = self._gates.setdefault(account_id, _Gate()), time.monotonic() + patience
         with gate.free:
+            gate.keeps = keeps
             gate.wanted += 1
             try:
                 while True:

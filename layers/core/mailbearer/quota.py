@@ -119,9 +119,15 @@ class Quota:
         for account_id, number in messages.items():
             self.slots.expect(account_id, number)
 
-    def slot(self, account: Account, limits: Limits, size: int, patience: float, *, call: float = 60.0) -> Slot:
+    def rest(self) -> None:
+        """Give back what this process does not use any more, now that a batch is done."""
+        self.slots.rest()
+
+    def slot(
+        self, account: Account, limits: Limits, size: int, patience: float, *, call: float = 60.0, keeps: bool = False
+    ) -> Slot:
         """Give one of the mailbox's slots as a context manager; see `MailboxSlots.one`."""
-        return self.slots.one(account.id, size, patience, shared=limits.concurrency, call=call)
+        return self.slots.one(account.id, size, patience, shared=limits.concurrency, call=call, keeps=keeps)
 
     def _trusted(self, tab: _Tab, limits: Limits, now: float, recipients: int) -> bool:
         """Count the message as sent on trust if some is left and, as far as is known, nobody waits; tell whether."""

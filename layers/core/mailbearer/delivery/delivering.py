@@ -115,7 +115,12 @@ class Delivery:
             return self.recorder.sent(record, self.looking.found())
         patience = min(_PATIENCE, max(0.0, deadline - self.clock() - ready.deadline - LEASE_MARGIN))
         slot = self.quota.slot(
-            access.account, ready.limits, access.transport.per_mailbox, patience, call=ready.deadline
+            access.account,
+            ready.limits,
+            access.transport.per_mailbox,
+            patience,
+            call=ready.deadline,
+            keeps=access.transport.keeps_connections,
         )
         with slot as granted:
             if not granted or self.clock() + ready.deadline + LEASE_MARGIN > deadline:

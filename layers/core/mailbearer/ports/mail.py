@@ -43,6 +43,9 @@ class Transport(Protocol):
     names_recipients_in_headers: bool
     """Whether the provider reads the recipients in the header, so that Bcc has to be there (it strips it)."""
 
+    keeps_connections: bool
+    """Whether a call leaves a connection open that the provider goes on counting."""
+
     needs_token: bool
     """Whether it wants an access token."""
 

@@ -34,6 +34,7 @@ class GmailTransport:
     per_mailbox = 10
     size_limit = GMAIL_LIMIT
     names_recipients_in_headers = True
+    keeps_connections = False
     needs_token = True
 
     def __init__(self, egress: WayOut, clock: Clock, *, deadline: float = 30.0) -> None:

@@ -43,6 +43,7 @@ class GraphTransport:
     per_mailbox = 4
     size_limit = GRAPH_LIMIT
     names_recipients_in_headers = True
+    keeps_connections = False
     needs_token = True
 
     def __init__(self, egress: WayOut, clock: Clock, compose: Composer, *, deadline: float = 30.0) -> None:

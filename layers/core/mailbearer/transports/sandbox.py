@@ -52,6 +52,7 @@ class SandboxTransport:
     deadline = 40.0
     size_limit = 35_000_000
     names_recipients_in_headers = False
+    keeps_connections = False
     needs_token = False
 
     def __init__(self, captures: CaptureStore, clock: Clock, sleep: Callable[[float], None]) -> None:

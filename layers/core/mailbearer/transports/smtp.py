@@ -46,6 +46,7 @@ class SmtpTransport:
     per_mailbox = 3
     size_limit = 35_000_000
     names_recipients_in_headers = False
+    keeps_connections = True
     needs_token = True
 
     def __init__(self, egress: WayOut, clock: Clock, *, deadline: float = 45.0) -> None:
