@@ -42,6 +42,7 @@ class Soak:
     def __init__(self, ground: Ground, console: Console, *, seed: int, every: float, visibility: int) -> None:
         """Open the mailboxes and store what the orders name."""
         self._console, self._seed, self._visibility = console, seed, visibility
+        self._workers = ground.settings.workers
         self._http = Http(ground.world.api_url, ground.world.api_key)
         hide_for(ground, visibility)
         mailboxes = open_all(ground, self._http)
@@ -72,7 +73,14 @@ class Soak:
         self._settle()
         whole = time.monotonic() - self._begun
         mails = [*self._postbag.close(), *self._books.captured()]
-        sheet = judge(self._receipts, self._books.records(), self._books.letters(), mails)
+        sheet = judge(
+            self._receipts,
+            self._books.records(),
+            self._books.letters(),
+            mails,
+            workers=self._workers,
+            deaths=self._killer.deaths,
+        )
         run = report.Run(
             count=count,
             seed=self._seed,

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mailbearer.message import Status, Verdict
+from mailbearer.quota import trust_of
 from soak.books import bare
 from soak.doors import Answer
 from soak.mailboxes import MAILBOXES
@@ -114,9 +115,19 @@ class Sheet:
 
 
 def judge(
-    receipts: Iterable[Receipt], records: Iterable[MessageRecord], letters: Iterable[Letter], mails: Sequence[Mail]
+    receipts: Iterable[Receipt],
+    records: Iterable[MessageRecord],
+    letters: Sequence[Letter],
+    mails: Sequence[Mail],
+    *,
+    workers: int = 1,
+    deaths: Sequence[float] = (),
 ) -> Sheet:
-    """Draw the balance: every order against its record, its dead letters and its mails, and nothing left over."""
+    """Draw the balance: every order against its record, its dead letters and its mails, and nothing left over.
+
+    Of a limit each of the `workers` may use a share without asking, and so may one more for each that was killed within
+    the same minute (`deaths`, epoch seconds): a dead one's share is not known to the next.
+    """
     wrong: list[str] = []
     refusals = {letter.record for letter in letters if letter.record}
     refused = _letters(letters, wrong)
@@ -138,12 +149,12 @@ def judge(
     wrong += [f"{serial}: a record that nobody ordered" for serial in known]
     wrong += [f"{serial}: a dead letter that nobody ordered" for serial in refused]
     wrong += [f"{number} mails with the Message-ID {message_id}, of no record" for message_id, number in taken.items()]
-    fullest = {box.name: _fullest(mails, box.name) for box in MAILBOXES if box.per_minute}
-    wrong += [
-        f"{box.name}: {fullest[box.name]} mails within a minute, its limit is {box.per_minute}"
-        for box in MAILBOXES
-        if fullest.get(box.name, 0) > box.per_minute
-    ]
+    limits = {box.name: box.per_minute for box in MAILBOXES if box.per_minute}
+    fullest = {name: _fullest(mail.at for mail in mails if mail.mailbox == name) for name in limits}
+    for name, limit in limits.items():
+        most = limit + _fullest(deaths) * trust_of(limit, workers).each
+        if fullest[name] > most:
+            wrong.append(f"{name}: {fullest[name]} mails within a minute; its limit allows {most}, deaths considered")
     return Sheet(
         entries=entries,
         letters=Counter(letter.code for letter in letters),
@@ -262,9 +273,9 @@ def _wrong_letter(entry: Entry, letter: Letter | None) -> list[str]:
     return []
 
 
-def _fullest(mails: Iterable[Mail], mailbox: str) -> int:
-    """Give the most mails of a mailbox that came within any minute."""
-    moments = sorted(mail.at for mail in mails if mail.mailbox == mailbox)
+def _fullest(unsorted: Iterable[float]) -> int:
+    """Give the most moments that lie within any minute."""
+    moments = sorted(unsorted)
     most, first = 0, 0
     for last, moment in enumerate(moments):
         while moments[first] <= moment - _WINDOW:

@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,13 +65,17 @@ class TroubleError(Exception):
 
 @dataclass(kw_only=True)
 class Killer:
-    """Kills processes of one stack's functions at random moments, in a thread of its own."""
+    """Kills processes of one stack's functions at random moments, in a thread of its own.
+
+    `deaths` are the moments at which a worker was killed (epoch seconds).
+    """
 
     scratch: Path
     functions: Mapping[str, str]
     chance: random.Random
     every: float
     killed: Counter[str] = field(default_factory=Counter)
+    deaths: list[float] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -93,6 +98,7 @@ class Killer:
             pids = self.processes(folder)
             if pids and self._kill(self.chance.choice(pids)):
                 self.killed[folder] += 1
+                self.deaths += [time.time()] if folder == "delivery_worker" else []
 
     def processes(self, folder: str) -> list[int]:
         """Name the processes of a function: the engine starts each from a directory named for it."""

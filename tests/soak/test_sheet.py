@@ -138,6 +138,17 @@ def test_a_limited_mailbox_must_keep_its_limit_in_every_minute(apart: float, bal
     assert (sheet.wrong == []) is balances
 
 
+@pytest.mark.parametrize(("deaths", "balances"), [((), False), ((AT,), True), ((AT, AT + 61), True)])
+def test_a_worker_that_was_killed_takes_what_it_may_send_without_asking_with_it(
+    deaths: tuple[float, ...], balances: bool
+) -> None:
+    orders = [order(f"soak-{number:06}", mailbox=mailbox(LIMITED)) for number in range(PER_MINUTE + 4)]
+    records = [record(each.serial, id=each.serial, message_id=each.serial) for each in orders]
+    mails = [mail(each.serial, AT, LIMITED) for each in orders]
+    answers = [receipt(each, id=each.serial) for each in orders]
+    assert (judge(answers, records, [], mails, workers=2, deaths=deaths).wrong == []) is balances
+
+
 def test_what_is_not_at_its_end_is_waited_for() -> None:
     answers = [receipt(order(f"soak-{number:06}")) for number in (2, 3, 4)]
     records = [record("soak-000002"), record("soak-000003", Status.DEFERRED)]
