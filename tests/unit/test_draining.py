@@ -85,6 +85,18 @@ def test_a_task_for_a_mailbox_that_does_not_send_does_nothing() -> None:
     assert sending.work()[-1].code == "not_active"
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_what_was_held_for_a_mailbox_that_was_cut_off_fails(removed: bool) -> None:
+    sending = Sending()
+    ids = held(sending, 2)
+    sending.change(state=AccountState.REVOKED)
+    if removed:
+        sending.accounts.accounts.clear()
+    sending.drop(write_drain(Drain(account=sending.ann.id)))
+    sending.work(horizon=0)
+    assert {sending.record(each).problem_code for each in ids} == {"unknown_account" if removed else "account_revoked"}
+
+
 def test_a_held_message_that_is_put_off_by_the_provider_comes_again_by_itself() -> None:
     sending = Sending(refusal(), ACCEPTED, ACCEPTED)
     ids = held(sending, 2)

@@ -91,6 +91,7 @@ class Accounts:
         if account.state != "revoked" or account.revocation_pending:
             account = self.wiring.revocation.revoke(account, actor=caller.key_id, reason="deleted").account
         self.wiring.directory.remove(account, caller)
+        drain(self.wiring, account)
         return Response(204)
 
     def consent(self, request: Request) -> Response:
@@ -131,6 +132,8 @@ class Accounts:
         done = self.wiring.revocation.revoke(
             self._account(request), actor=request.known_caller.key_id, reason="requested"
         )
+        # What was held for a mailbox that was cut off waits for nothing.
+        drain(self.wiring, done.account)
         answer = account_resource(done.account) | {
             "provider_told": done.provider_told,
             "secret_retired": done.secret_retired,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mailbearer.trail import Trail
 
 _PAGE = 25
+_WAITING = frozenset({AccountState.PAUSED, AccountState.CONSENT_REQUIRED, AccountState.PENDING_CONSENT})
 _LONGEST_STEP = 20.0
 """Seconds after which the task goes back to the queue: the batch it came with waits for it."""
 
@@ -37,10 +38,11 @@ class Draining:
     def drain(self, task: Drain, *, deadline: float) -> Delivered:
         """Send held messages until none is left, the mailbox stops sending, or the step's time is over.
 
+        Those of a mailbox that was revoked or removed fail, one after the other.
         Raises `Unavailable` if something could not be recorded: the task then stays on the queue.
         """
         account = self.accounts.get(task.account)
-        if account is None or account.state is not AccountState.ACTIVE:
+        if account is not None and account.state in _WAITING:
             # It is drained anew when it becomes active.
             return Delivered(Verb.DONE_BEFORE, "not_active")
         until = min(self.clock() + _LONGEST_STEP, deadline)
@@ -52,12 +54,13 @@ class Draining:
                     return self._go_on(task)
                 job = Job(id=record.id, account=record.account, attempt=record.attempt)
                 result = self.delivery.deliver(job, deadline=deadline)
-                if result.verb is Verb.HELD and not self._active(task.account):
+                if result.verb is Verb.HELD and self._waits(task.account):
                     return Delivered(Verb.DONE_BEFORE, "not_active")
                 if result.code == "time_left":
                     return self._go_on(task)
             seen.update(new)
-        self._finish(account)
+        if account is not None:
+            self._finish(account)
         return Delivered(Verb.DONE_BEFORE, "drained")
 
     def _next(self, account_id: str, seen: set[str]) -> list[str]:
@@ -69,9 +72,9 @@ class Draining:
         held = self.messages.held(account_id, limit=_PAGE + len(seen))
         return [each for each in held if each not in seen][:_PAGE]
 
-    def _active(self, account_id: str) -> bool:
+    def _waits(self, account_id: str) -> bool:
         account = self.accounts.get(account_id)
-        return account is not None and account.state is AccountState.ACTIVE
+        return account is not None and account.state in _WAITING
 
     def _go_on(self, task: Drain) -> Delivered:
         self.queue.send(write_drain(task), group=task.account)
