@@ -47,7 +47,7 @@ test-313: $(VENV)/test.stamp
 	@if [ -n "$(FAST)" ] || $(BIN)/python -c '$(IS_313)'; then exit 0; fi; $(FIND_313); \
 	if [ -z "$$python313" ]; then echo "== no Python 3.13 here: the suite ran under $$($(BIN)/python -V) only"; exit 0; fi; \
 	$(MAKE) --no-print-directory $(VENV_313)/test.stamp PYTHON="$$python313"; \
-	echo "== tests, $$($(VENV_313)/bin/python -V)"; $(VENV_313)/bin/python $(PYTEST)
+	echo "== tests, $$($(VENV_313)/bin/python -V)"; $(VENV_313)/bin/python $(PYTEST) -m "not once"
 
 lint: $(VENV)/test.stamp  ## Run the linters, the type checker, the import contracts and cfn-lint
 	@echo "== ruff, mypy, import contracts, cfn-lint"

@@ -87,6 +87,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.timeout(SECONDS + 20)
 def test_a_message_that_is_struck_anywhere_ends_as_the_specification_says(walked: dict[str, Any]) -> None:
     assert [row for row in walked["lives"] if row["seen"] != row["expected"] or not row["holds"]] == []
@@ -94,6 +95,7 @@ def test_a_message_that_is_struck_anywhere_ends_as_the_specification_says(walked
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.timeout(SECONDS + 20)
 @pytest.mark.parametrize("road", WALKED)
 def test_the_page_shows_what_a_walk_shows(walked: dict[str, Any], road: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from simulations import fairness, report
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 
 @pytest.fixture(scope="module")

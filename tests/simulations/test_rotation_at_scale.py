@@ -6,7 +6,7 @@ import pytest
 
 from simulations import hour, memory, report, week
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 
 def broken(lines: list[report.Line]) -> list[report.Line]:
