@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tests.contract.conftest import World
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
     "code",
     [

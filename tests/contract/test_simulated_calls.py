@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from mailbearer.account import Account
     from tests.contract.conftest import World
 
+pytestmark = pytest.mark.slow
+
+
 VERSION = planned_version("acc_ann", 7)
 SCOPES = ("https://graph.microsoft.com/Mail.Send", "openid", "email", "offline_access")
 

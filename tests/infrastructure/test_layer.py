@@ -14,6 +14,9 @@ import pytest
 from sandbox import package
 from sandbox.local import FUNCTIONS, Places
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Places(ROOT).cache
 # What the Lambda runtime brings: boto3 and what it needs.

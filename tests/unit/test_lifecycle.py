@@ -712,7 +712,9 @@ def sustained_writes_allowed(seconds: float) -> float:
     return seconds / WRITE_EVERY + WRITE_BURST / WRITE_EVERY + 1
 
 
-@pytest.mark.parametrize("life", [60, 300, 3600])
+@pytest.mark.parametrize(
+    "life", [pytest.param(60, marks=pytest.mark.slow), 300, pytest.param(3600, marks=pytest.mark.slow)]
+)
 def test_the_schedule_keeps_to_the_write_budget_for_seven_days(life: float) -> None:
     grants = Grants(rotating=False, life=life)
     grants.connect()

@@ -263,3 +263,10 @@ def local_on_aws(operator: Operator, api: ScriptedApi, aws: stacks.AwsEndpoint) 
     access = {"region": stacks.REGION, "access_key_id": "test", "secret_access_key": "test"}
     write_state(operator.surroundings.directory, api.url, aws=access | {"endpoint_url": aws.url})
     return operator
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """These run the command against stacks in moto: the fast tier has what it says and reads."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)

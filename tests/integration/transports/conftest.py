@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -75,3 +76,10 @@ def registration() -> Registration:
         endpoints=Endpoints(authorize_url="", token_url=""),
         scopes=(),
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """These speak over real sockets and real TLS: the fast tier has the same rules without them."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
