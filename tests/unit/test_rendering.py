@@ -423,7 +423,7 @@ def test_what_would_grow_without_end_is_stopped_soon(source: str, variables: dic
     ],
 )
 def test_what_takes_too_long_is_stopped(source: str) -> None:
-    hurried = JinjaEngine(time.monotonic, Limits(seconds=0.2))
+    hurried = JinjaEngine(time.monotonic, Limits(seconds=0.04))
     begun = time.monotonic()
     assert codes(refused(source, engine=hurried, m=MANY, b=ROWS, c=[dict(row) for row in ROWS])) == [
         ("/text", "template_limit")
