@@ -130,6 +130,7 @@ def test_a_command_in_the_documentation_is_one_that_the_command_knows(arguments:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.timeout(SCRIPT_SECONDS + 120)
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=str)
 def test_the_examples_of_a_page_work_on_the_local_stack(page: Page, local_stack: LocalStack, tmp_path: Path) -> None:

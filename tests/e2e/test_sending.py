@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.local_stack import LocalStack
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(180)]
 
 GOOGLE = "https://www.googleapis.com/auth/gmail"
 FLOODED, PER_MINUTE, FLOOD = "flooded@acme.example", 5, 12
