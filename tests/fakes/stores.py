@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import heapq
-import json
 import math
 import threading
 from collections import deque
@@ -13,9 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mailbearer.errors import Conflict, Fault, InvalidInput, NotFound
+from mailbearer.errors import Conflict, NotFound
 from mailbearer.ids import rfc3339
 from mailbearer.ports.stores import Due, Page
+from tests.fakes.cursors import bad_cursor, read_cursor, write_cursor
 from tests.fakes.faults import Faults
 
 if TYPE_CHECKING:
@@ -75,12 +74,12 @@ class FakeMessageStore:
                 reverse=True,
             )
         if cursor:
-            owner, created_at, last_id = _read_cursor(cursor, 3)
+            owner, created_at, last_id = read_cursor(cursor, 3)
             if owner != account_id:
-                raise _bad_cursor()
+                raise bad_cursor()
             rows = [row for row in rows if row < (created_at, last_id)]
         page = rows[:limit]
-        more = _write_cursor(account_id, *page[-1]) if len(rows) > limit else ""
+        more = write_cursor(account_id, *page[-1]) if len(rows) > limit else ""
         return Page(tuple(message_id for _, message_id in page), more)
 
     def held(self, account_id: str, *, limit: int) -> tuple[str, ...]:
@@ -146,9 +145,9 @@ class FakeAccountStore:
             # Like a scan, in an order that means nothing.
             rows = sorted(self.accounts.values(), key=lambda account: _scan_position(account.id))
         if cursor:
-            (last_id,) = _read_cursor(cursor, 1)
+            (last_id,) = read_cursor(cursor, 1)
             rows = [account for account in rows if _scan_position(account.id) > _scan_position(last_id)]
-        return rows[:limit], _write_cursor(rows[limit - 1].id) if len(rows) > limit else ""
+        return rows[:limit], write_cursor(rows[limit - 1].id) if len(rows) > limit else ""
 
     def due(self, now: float) -> Iterator[Due]:
         after = Due(0, "")
@@ -258,21 +257,3 @@ def _as_kept(record: MessageRecord) -> MessageRecord:
 
 def _scan_position(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
-
-
-def _write_cursor(*parts: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
-
-
-def _read_cursor(cursor: str, length: int) -> list[str]:
-    try:
-        parts = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-    except ValueError as error:
-        raise _bad_cursor() from error
-    if not isinstance(parts, list) or len(parts) != length or not all(isinstance(part, str) for part in parts):
-        raise _bad_cursor()
-    return parts
-
-
-def _bad_cursor() -> InvalidInput:
-    return InvalidInput((Fault("/cursor", "invalid_cursor", "Use next_cursor of the same list as it was given."),))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 from typing import TYPE_CHECKING
 
-from mailbearer.errors import Fault, InvalidInput
+from tests.fakes.cursors import bad_cursor, read_cursor, write_cursor
 from tests.fakes.faults import Faults
 
 if TYPE_CHECKING:
@@ -37,10 +35,12 @@ class FakeSuppressionStore:
             return self.rows.pop((account, address), None) is not None
 
     def listing(self, account: str, *, limit: int, cursor: str) -> tuple[list[Suppression], str]:
-        after = _read_cursor(cursor, account) if cursor else ""
+        owner, after = read_cursor(cursor, 2) if cursor else (account, "")
+        if owner != account:
+            raise bad_cursor()
         with self.faults.around("listing"), self._lock:
-            rows = [row for (owner, address), row in sorted(self.rows.items()) if owner == account and address > after]
-        return rows[:limit], _write_cursor(account, rows[limit - 1].address) if len(rows) > limit else ""
+            rows = [row for (of, address), row in sorted(self.rows.items()) if of == account and address > after]
+        return rows[:limit], write_cursor(account, rows[limit - 1].address) if len(rows) > limit else ""
 
     def any_of(self, account: str) -> bool:
         with self.faults.around("any_of"), self._lock:
@@ -49,17 +49,3 @@ class FakeSuppressionStore:
     def among(self, account: str, addresses: Sequence[str]) -> frozenset[str]:
         with self.faults.around("among"), self._lock:
             return frozenset(address for address in addresses if (account, address) in self.rows)
-
-
-def _write_cursor(account: str, last: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([account, last]).encode()).decode()
-
-
-def _read_cursor(cursor: str, account: str) -> str:
-    try:
-        owner, last = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except (TypeError, ValueError):
-        owner, last = "", ""
-    if owner != account:
-        raise InvalidInput((Fault("/cursor", "invalid_cursor", "Use next_cursor of the same list as it was given."),))
-    return str(last)

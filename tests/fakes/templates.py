@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 from typing import TYPE_CHECKING
 
-from mailbearer.errors import Conflict, Fault, InvalidInput, NotFound
+from mailbearer.errors import Conflict, NotFound
+from tests.fakes.cursors import bad_cursor, read_cursor, write_cursor
 from tests.fakes.faults import Faults
 
 if TYPE_CHECKING:
@@ -51,10 +50,10 @@ class FakeTemplateStore:
                     del self.kept[key]
 
     def listing(self, *, limit: int, cursor: str) -> tuple[list[Template], str]:
-        after = _read_cursor(cursor, 1)[0] if cursor else ""
+        after = read_cursor(cursor, 1)[0] if cursor else ""
         with self.faults.around("listing"), self._lock:
             found = [template for name, template in sorted(self.templates.items()) if name > after]
-        return found[:limit], _write_cursor(found[limit - 1].name) if len(found) > limit else ""
+        return found[:limit], write_cursor(found[limit - 1].name) if len(found) > limit else ""
 
     def add_version(self, version: TemplateVersion, *, since: float) -> TemplateVersion:
         with self.faults.around("add_version"), self._lock:
@@ -70,29 +69,11 @@ class FakeTemplateStore:
     def versions(self, name: str, *, limit: int, cursor: str) -> tuple[list[TemplateVersion], str]:
         before = 0
         if cursor:
-            owner, last = _read_cursor(cursor, 2)
+            owner, last = read_cursor(cursor, 2)
             if owner != name or not last.isdigit():
-                raise _bad_cursor()
+                raise bad_cursor()
             before = int(last)
         with self.faults.around("versions"), self._lock:
             numbers = sorted((number for owner, number in self.kept if owner == name), reverse=True)
             found = [self.kept[name, number] for number in numbers if not before or number < before]
-        return found[:limit], _write_cursor(name, str(found[limit - 1].version)) if len(found) > limit else ""
-
-
-def _write_cursor(*parts: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
-
-
-def _read_cursor(cursor: str, length: int) -> list[str]:
-    try:
-        parts = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-    except ValueError as error:
-        raise _bad_cursor() from error
-    if not isinstance(parts, list) or len(parts) != length or not all(isinstance(part, str) for part in parts):
-        raise _bad_cursor()
-    return parts
-
-
-def _bad_cursor() -> InvalidInput:
-    return InvalidInput((Fault("/cursor", "invalid_cursor", "Use next_cursor of the same list as it was given."),))
+        return found[:limit], write_cursor(name, str(found[limit - 1].version)) if len(found) > limit else ""
