@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailbearer.errors import Unavailable
-from mailbearer.ledger import Ledger, Limits, limits_of, with_sent, with_turn
+from mailbearer.ledger import Ledger, Limits, with_sent, with_turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mailbearer.account import Account
-    from mailbearer.definition import Definition
     from mailbearer.ledger_book import LedgerBook
     from mailbearer.mailbox_slots import MailboxSlots, Slot
     from mailbearer.ports import Clock
-    from mailbearer.registration import Registration
 
 TURN_HOLDS = 15.0
 """Seconds for which a turn that has come is good; whoever comes later has to ask anew.
@@ -85,10 +83,6 @@ class Quota:
     clock: Clock
     workers: int
     _tabs: dict[str, _Tab] = field(default_factory=dict, init=False, repr=False)
-
-    def limits_of(self, account: Account, registration: Registration, definition: Definition) -> Limits:
-        """Give a mailbox's limits."""
-        return limits_of(account, registration, definition)
 
     def turn(self, account: Account, limits: Limits, recipients: int, *, had: float = 0) -> float:
         """Give the moment from which a message may go (epoch seconds); one that has come means now.
