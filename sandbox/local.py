@@ -42,6 +42,9 @@ FUNCTIONS = {
     "delivery_worker": "DeliveryWorkerFunctionName",
     "token_rotator": "TokenRotatorFunctionName",
     "credential_rotator": "CredentialRotatorFunctionName",
+    "admin_api": "AdminApiFunctionName",
+    "notifier": "NotifierFunctionName",
+    "auditor": "AuditorFunctionName",
     "authorizer": "AuthorizerFunctionName",
 }
 

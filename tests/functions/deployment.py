@@ -33,6 +33,9 @@ FOLDERS = {
     "delivery_worker": "DeliveryWorker",
     "token_rotator": "TokenRotator",
     "credential_rotator": "CredentialRotator",
+    "admin_api": "AdminApi",
+    "notifier": "Notifier",
+    "auditor": "Auditor",
     "authorizer": "Authorizer",
 }
 _SERVICES = {"cloudwatch-logs": "logs", "eventbridge": "events", "secrets-manager": "secretsmanager"}

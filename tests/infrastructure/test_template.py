@@ -27,14 +27,18 @@ SERVICE_OF = {
     "KEYS_TABLE": ("dynamodb", "KeysTable"),
     "REGISTRATIONS_TABLE": ("dynamodb", "RegistrationsTable"),
     "SUPPRESSIONS_TABLE": ("dynamodb", "SuppressionsTable"),
+    "WEBHOOKS_TABLE": ("dynamodb", "WebhooksTable"),
     "LEDGERS_TABLE": ("dynamodb", "LedgersTable"),
     "TEMPLATES_TABLE": ("dynamodb", "TemplatesTable"),
     "QUEUE_URL": ("sqs", "MessageQueue"),
-    "DEAD_LETTER_QUEUE_URL": ("sqs", "DeadLetterQueue"),
+    "DEAD_LETTER_QUEUE_URL": ("sqs", '"DeadLetterQueue'),
+    "NOTIFICATION_QUEUE_URL": ("sqs", '"NotificationQueue'),
+    "NOTIFICATION_DEAD_LETTER_QUEUE_URL": ("sqs", "NotificationDeadLetterQueue"),
     "SCHEDULE_GROUP": ("scheduler", "ScheduleGroup"),
     "SCHEDULE_ROLE_ARN": ("iam", "ScheduleRole"),
     "ROTATION_QUEUE_URL": ("sqs", "RotationQueue"),
     "CONTENT_BUCKET": ("s3", "ContentBucket"),
+    "ARCHIVE_BUCKET": ("s3", "ArchiveBucket"),
     "AUDIT_LOG_GROUP": ("logs", "AuditLogGroup"),
     "EVENT_BUS": ("events", "EventBus"),
     "SECRETS_PREFIX": ("secretsmanager", "secret:mailbearer/${Stage}/"),
@@ -109,12 +113,12 @@ def test_a_function_that_takes_requests_for_mail_cannot_read_a_secret(name: str)
     assert not [action for action, _ in allowed(name) if action.startswith("secretsmanager:")]
 
 
-def test_only_accounts_api_creates_secrets() -> None:
+def test_only_accounts_api_creates_secrets_of_mailboxes() -> None:
     able = {
         name
         for name in FUNCTION_NAMES.values()
-        for action, _ in allowed(name)
-        if action == "secretsmanager:CreateSecret"
+        for action, resource in allowed(name)
+        if action == "secretsmanager:CreateSecret" and "/webhooks/*" not in resource
     }
     assert able == {"AccountsApi"}
 
@@ -214,7 +218,14 @@ def test_a_mailbox_on_the_rotation_queue_is_a_group_of_its_own_and_forgotten_wit
 
 
 @pytest.mark.parametrize(
-    "policy", ["MessageQueuePolicy", "DeadLetterQueuePolicy", "RotationQueuePolicy", "ContentBucketPolicy"]
+    "policy",
+    [
+        "MessageQueuePolicy",
+        "DeadLetterQueuePolicy",
+        "RotationQueuePolicy",
+        "ContentBucketPolicy",
+        "ArchiveBucketPolicy",
+    ],
 )
 def test_nothing_is_taken_or_given_without_tls(policy: str) -> None:
     denials = [

@@ -52,6 +52,9 @@ class Account:
     `drain_from` is since when mail that was held is to be sent, 0 = there is none, or it has been.
     `notice_at` is when its owner is to be told that the grant died, 0 = he need not be, or has been.
     `pause_kept` says that the operator had paused the mailbox when its grant died, so that it comes back paused.
+    `incident` is the id of the incident that shut it, empty if none did: its mail then waits instead of failing.
+    `contacts` are told when the mailbox needs its owner, its own address if there are none. `carries_notices` says that
+    such notices about other mailboxes may be sent through it.
     `revocation_pending` says that the provider or the vault has still to be told of a revocation. `revision` grows by
     one with every change, so that no writer overwrites what it has not read.
     """
@@ -81,6 +84,9 @@ class Account:
     drain_from: float = 0
     notice_at: float = 0
     grants: tuple[float, ...] = ()
+    incident: str = ""
+    contacts: tuple[str, ...] = ()
+    carries_notices: bool = False
 
     @property
     def due_at(self) -> float:

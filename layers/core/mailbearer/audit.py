@@ -59,6 +59,15 @@ class Link:
         return canonical(body | {"hash": digest}).decode(), Link(self.seq + 1, digest)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """A line as it stands in the log: its writer's stream, CloudWatch's time (epoch milliseconds), and its text."""
+
+    stream: str
+    timestamp: int
+    text: str
+
+
 def canonical(body: dict[str, object]) -> bytes:
     """Write JSON one way only: sorted names, no blanks, UTF-8."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")

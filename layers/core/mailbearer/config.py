@@ -32,6 +32,12 @@ _NAMES = {
     "secrets_prefix": "SECRETS_PREFIX",
     "audit_log_group": "AUDIT_LOG_GROUP",
     "event_bus": "EVENT_BUS",
+    "webhooks_table": "WEBHOOKS_TABLE",
+    "incidents_table": "INCIDENTS_TABLE",
+    "notification_queue_url": "NOTIFICATION_QUEUE_URL",
+    "notification_dead_letter_queue_url": "NOTIFICATION_DEAD_LETTER_QUEUE_URL",
+    "archive_bucket": "ARCHIVE_BUCKET",
+    "signing_key_arn": "SIGNING_KEY_ARN",
 }
 
 
@@ -62,6 +68,12 @@ class Settings:
     kms_key_id: str = ""
     audit_log_group: str = ""
     event_bus: str = ""
+    webhooks_table: str = ""
+    incidents_table: str = ""
+    notification_queue_url: str = ""
+    notification_dead_letter_queue_url: str = ""
+    archive_bucket: str = ""
+    signing_key_arn: str = ""
     function: str = "mailbearer"
     workers: int = 10
 

@@ -138,6 +138,23 @@ class AuditSpool(Protocol):
         """Remove a lot that has been written."""
 
 
+class NotificationQueue(Protocol):
+    """Where notices wait until they have reached the webhooks and people they are for."""
+
+    def put(self, body: str, *, delay: int = 0) -> None:
+        """Queue a body after `delay` seconds (0-900). Raises `Unavailable`."""
+
+    def refuse(self, body: str, *, reason: str) -> None:
+        """Keep a body that could not be delivered on the dead-letter queue, with the reason. Raises `Unavailable`."""
+
+
+class OwnerTopic(Protocol):
+    """The SNS topic of those who look after mailboxes."""
+
+    def publish(self, subject: str, text: str) -> None:
+        """Publish a text for people. Raises `Unavailable`."""
+
+
 class EventBus(Protocol):
     """Where others hear what happened."""
 

@@ -10,11 +10,13 @@ if TYPE_CHECKING:
 
     from mailbearer.account import Account, Consent
     from mailbearer.caller import ApiKey
+    from mailbearer.incident import Incident
     from mailbearer.ledger import Ledger
     from mailbearer.message import MessageRecord
     from mailbearer.registration import Registration
     from mailbearer.suppression import Suppression
     from mailbearer.template import Template, TemplateVersion
+    from mailbearer.webhook import Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,3 +209,44 @@ class KeyStore(Protocol):
 
     def get(self, key_id: str) -> ApiKey | None:
         """Read one key."""
+
+
+class WebhookStore(Protocol):
+    """Webhooks, without their secrets."""
+
+    def create(self, webhook: Webhook) -> bool:
+        """Put the webhook if its id is new; tell whether it was."""
+
+    def get(self, webhook_id: str) -> Webhook | None:
+        """Read one."""
+
+    def replace(self, new: Webhook, *, expected: Webhook) -> Webhook:
+        """Write `new`, the next revision of `expected`, if the stored revision still is that of `expected`.
+
+        Gives the webhook that stands there afterwards. Raises `NotFound` if there is none.
+        """
+
+    def delete(self, webhook_id: str) -> None:
+        """Remove one; no error if there is none."""
+
+    def listing(self) -> list[Webhook]:
+        """List all by id; there are at most a hundred."""
+
+
+class IncidentStore(Protocol):
+    """Incidents, open and resolved."""
+
+    def create(self, incident: Incident) -> bool:
+        """Put the incident if its id is new; tell whether it was."""
+
+    def get(self, incident_id: str) -> Incident | None:
+        """Read one."""
+
+    def replace(self, new: Incident, *, expected: Incident) -> Incident:
+        """Write `new`, the next revision of `expected`, if the stored revision still is that of `expected`.
+
+        Gives the incident that stands there afterwards. Raises `NotFound` if there is none.
+        """
+
+    def listing(self) -> list[Incident]:
+        """List all, the newest first."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mailbearer.credential import Credential, CredentialSet
     from mailbearer.registration import Registration
     from mailbearer.token import StoredToken, TokenSet
+    from mailbearer.webhook import SigningSecrets
 
 
 class TokenVault(Protocol):
@@ -123,3 +124,16 @@ class CredentialMinter(Protocol):
 
     def remove(self, registration: Registration, credential_id: str) -> None:
         """Remove a client secret; no error if there is none of this id."""
+
+
+class WebhookVault(Protocol):
+    """The webhooks' signing secrets, one secret for each webhook."""
+
+    def put(self, webhook_id: str, secrets: SigningSecrets) -> None:
+        """Keep a webhook's secrets, the first or later ones. Raises `Unavailable`."""
+
+    def read(self, webhook_id: str) -> SigningSecrets | None:
+        """Read them. Raises `Unavailable`."""
+
+    def retire(self, webhook_id: str) -> None:
+        """Remove them; no error if there are none. Raises `Unavailable`."""

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from mailbearer.wiring.connecting import Connecting
 from mailbearer.wiring.delivering import Delivering
+from mailbearer.wiring.guarding import Guarding
+from mailbearer.wiring.proving import Proving
+from mailbearer.wiring.telling import Telling
 
 if TYPE_CHECKING:
     from mailbearer.schedule.rotation import Rotation
     from mailbearer.schedule.upkeep import Upkeep
 
 
-class Wiring(Delivering, Connecting):
+class Wiring(Delivering, Connecting, Guarding, Telling, Proving):
     """Everything a process needs, made when it is first asked for and kept for its warm life."""
 
     @cached_property

@@ -1,0 +1,9 @@
+"""Telling others: the verbs, joined."""
+
+from __future__ import annotations
+
+from mailbearer.wiring.adapters import Adapters
+
+
+class Telling(Adapters):
+    """What is joined here is made when it is first asked for."""
