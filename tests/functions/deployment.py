@@ -109,11 +109,16 @@ class Deployment:
         self.names[name] = self.clients.sqs.create_queue(QueueName=queue, Attributes=attributes)["QueueUrl"]
 
     def _make_aws_s3_bucket(self, name: str, properties: dict[str, Any]) -> None:
-        del properties
-        self.names[name] = "mailbearer-content"
+        self.names[name] = f"mailbearer-{name.lower()}"
         self.clients.s3.create_bucket(
-            Bucket=self.names[name], CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+            Bucket=self.names[name],
+            CreateBucketConfiguration={"LocationConstraint": "eu-central-1"},
+            ObjectLockEnabledForBucket=properties.get("ObjectLockEnabled", False),
         )
+
+    def _make_aws_kms_key(self, name: str, properties: dict[str, Any]) -> None:
+        key = self.clients.client("kms").create_key(KeySpec=properties["KeySpec"], KeyUsage=properties["KeyUsage"])
+        self.names[name] = key["KeyMetadata"]["KeyId"]
 
     def _make_aws_logs_loggroup(self, name: str, properties: dict[str, Any]) -> None:
         self.names[name] = self.resolve(properties["LogGroupName"])
@@ -174,6 +179,7 @@ class Deployment:
         return {
             "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{named}",
             "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{named.rpartition('/')[2]}",
+            "AWS::KMS::Key": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{named}",
             "AWS::S3::Bucket": f"arn:aws:s3:::{named}",
             "AWS::IAM::Role": f"arn:aws:iam::{ACCOUNT}:role/{named}",
             "AWS::Scheduler::ScheduleGroup": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/{named}",
