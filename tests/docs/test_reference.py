@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.accounts_api import app as accounts_api
+from functions.admin_api import app as admin_api
 from functions.messages_api import app as messages_api
 from mailbearer import config
 from mailbearer.account import Account, AccountState
@@ -91,7 +92,7 @@ def test_the_permissions_of_a_function_are_those_of_its_role(function: str) -> N
 
 def test_every_route_has_its_row_and_its_scope() -> None:
     joined = Wiring(config.Settings())
-    served = (*messages_api.routes_of(joined), *accounts_api.routes_of(joined))
+    served = tuple(route for app in (messages_api, accounts_api, admin_api) for route in app.routes_of(joined))
     routes = {(f"{route.method} {route.path}", route.scope) for route in served}
     rows = re.findall(r"^\| `([A-Z]+ [^`?]+)` \| (?:`([^`]+)` )?\|", HTTP_API.section("Routes"), re.MULTILINE)
     assert set(rows) == routes
