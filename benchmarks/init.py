@@ -75,7 +75,7 @@ FUNCTIONS = (
     ),
     Function(
         name="authorizer",
-        joins=("keys", *_made("dynamodb")),
+        joins=("admission", *_made("dynamodb")),
         yardstick="worker",
         against=_WORKER,
         must=None,
@@ -110,6 +110,7 @@ ENVIRONMENT = {
     "SECRETS_PREFIX": "mailbearer/bench",
     "AUDIT_LOG_GROUP": "/mailbearer/bench/audit",
     "EVENT_BUS": "mailbearer-bench",
+    "INCIDENTS_TABLE": "bench-incidents",
 }
 """What a function is told by its environment, for all of them."""
 

@@ -7,8 +7,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.api import Api, segment
+from cli.api import segment
 from cli.doctor import print_standing
+from cli.mailboxes import find, print_account, resolve
 from cli.operation import Operation, begin, read_secret
 from cli.options import ApiKeyStdin, AsJson, StageName, Yes
 from cli.output import console as console_of
@@ -34,6 +35,7 @@ def add(
     ] = "",
     display_name: Annotated[str, typer.Option(help="The name beside the address in From.")] = "",
     alias: Annotated[list[str] | None, typer.Option(help="Another address it may send as.")] = None,
+    contact: Annotated[list[str] | None, typer.Option(help="Who is told when it needs a person.")] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the consent page in a browser.")] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until the mailbox is connected; exit 1 if it is not.")
@@ -52,6 +54,7 @@ def add(
         "transport": transport,
         "display_name": display_name,
         "aliases": alias,
+        "contacts": contact,
     }
     account = api.post(
         "/v1/accounts",
@@ -77,7 +80,7 @@ def add(
         if url and not wait:
             _print_consent(console, account, url)
         else:
-            _print_account(console, account)
+            print_account(console, account)
 
     operation.out.show(account, human)
 
@@ -116,8 +119,46 @@ def show(
     """Show one mailbox."""
     operation = begin(ctx, stage, as_json=as_json)
     api = operation.api(key_stdin=api_key_stdin)
-    found = api.get(f"/v1/accounts/{segment(_resolve(api, account))}")
-    operation.out.show(found, lambda console: _print_account(console, found))
+    found = api.get(f"/v1/accounts/{segment(resolve(api, account))}")
+    operation.out.show(found, lambda console: print_account(console, found))
+
+
+@app.command("update")
+def update(
+    ctx: typer.Context,
+    *,
+    account: Reference,
+    display_name: Annotated[str | None, typer.Option(help="The name beside the address in From.")] = None,
+    alias: Annotated[
+        list[str] | None, typer.Option(help="An address it may send as, in place of those it has.")
+    ] = None,
+    no_aliases: Annotated[bool, typer.Option("--no-aliases", help="Let it send as itself alone.")] = False,
+    contact: Annotated[
+        list[str] | None, typer.Option(help="Who is told when it needs a person, in place of those who are.")
+    ] = None,
+    no_contacts: Annotated[bool, typer.Option("--no-contacts", help="Let its own address be told.")] = False,
+    carries_notices: Annotated[
+        bool | None,
+        typer.Option("--carries-notices/--no-carries-notices", help="Let notices about other mailboxes go through it."),
+    ] = None,
+    stage: StageName = "",
+    api_key_stdin: ApiKeyStdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change a mailbox: what is not named stays as it is."""
+    operation = begin(ctx, stage, as_json=as_json)
+    wanted = {
+        "display_name": display_name,
+        "aliases": [] if no_aliases else alias or None,
+        "contacts": [] if no_contacts else contact or None,
+        "carries_notices": carries_notices,
+    }
+    changes = {name: value for name, value in wanted.items() if value is not None}
+    if not changes:
+        raise Refused("Nothing is to be changed.", remedy="`mailbearer accounts update --help` shows what can be.")
+    api = operation.api(key_stdin=api_key_stdin)
+    changed = api.patch(f"/v1/accounts/{segment(resolve(api, account))}", changes)
+    operation.out.show(changed, lambda console: print_account(console, changed))
 
 
 @app.command("consent")
@@ -134,7 +175,7 @@ def consent(
     operation = begin(ctx, stage, as_json=as_json)
     api = operation.api(key_stdin=api_key_stdin)
     answer = api.post(
-        f"/v1/accounts/{segment(_resolve(api, account))}/consent",
+        f"/v1/accounts/{segment(resolve(api, account))}/consent",
         {},
         if_lost="The same command again is safe: it only makes another link.",
     )
@@ -162,7 +203,7 @@ def import_(
     operation = begin(ctx, stage, as_json=as_json)
     token = _refresh_token(operation, from_stdin=refresh_token_stdin)
     api = operation.api(key_stdin=False)
-    account_id = _find(api, address, provider) or str(
+    account_id = find(api, address, provider) or str(
         api.post(
             "/v1/accounts",
             {"provider": provider, "address": address},
@@ -174,7 +215,7 @@ def import_(
         {"refresh_token": token},
         if_lost="See with `mailbearer accounts show` whether it was connected; if not, the same command again.",
     )
-    operation.out.show(connected, lambda console: _print_account(console, connected))
+    operation.out.show(connected, lambda console: print_account(console, connected))
 
 
 @app.command("revoke")
@@ -190,7 +231,7 @@ def revoke(
     """Cut a mailbox off: nothing is sent through it any more, and its token is revoked at the provider."""
     operation = begin(ctx, stage, as_json=as_json)
     api = operation.api(key_stdin=api_key_stdin)
-    account_id = _resolve(api, account)
+    account_id = resolve(api, account)
     if operation.surroundings.interactive and not yes:
         typer.confirm(f"Revoke {plain(account)} on stage {operation.stage.name}?", abort=True, err=True)
     answer = api.post(
@@ -198,7 +239,7 @@ def revoke(
         {},
         if_lost="The same command again is safe: revoking twice is revoking once.",
     )
-    operation.out.show(answer, lambda console: _print_account(console, answer))
+    operation.out.show(answer, lambda console: print_account(console, answer))
 
 
 @app.command("rotate")
@@ -242,7 +283,7 @@ def pause(
 ) -> None:
     """Let a mailbox's mail wait; its token is kept alive."""
     operation, answer = _act(ctx, account, "pause", stage, api_key_stdin=api_key_stdin, as_json=as_json)
-    operation.out.show(answer, lambda console: _print_account(console, answer))
+    operation.out.show(answer, lambda console: print_account(console, answer))
 
 
 @app.command("resume")
@@ -256,7 +297,7 @@ def resume(
 ) -> None:
     """Let a paused mailbox send again, what waited first."""
     operation, answer = _act(ctx, account, "resume", stage, api_key_stdin=api_key_stdin, as_json=as_json)
-    operation.out.show(answer, lambda console: _print_account(console, answer))
+    operation.out.show(answer, lambda console: print_account(console, answer))
 
 
 def _act(
@@ -265,7 +306,7 @@ def _act(
     """Do one thing to an account that may be done again."""
     operation = begin(ctx, stage, as_json=as_json)
     api = operation.api(key_stdin=api_key_stdin)
-    path = f"/v1/accounts/{segment(_resolve(api, account))}/{verb}"
+    path = f"/v1/accounts/{segment(resolve(api, account))}/{verb}"
     return operation, api.post(path, {}, if_lost="The same command again is safe.")
 
 
@@ -276,39 +317,6 @@ def _refresh_token(operation: Operation, *, from_stdin: bool) -> str:
     if not operation.surroundings.interactive:
         raise Refused("There is no refresh token.", remedy="Pipe it in with --refresh-token-stdin.")
     return str(typer.prompt("Refresh token", hide_input=True, err=True)).strip()
-
-
-def _find(api: Api, address: str, provider: str) -> str:
-    """Find the account of an address at a provider, one that was revoked last of all; nothing if there is none."""
-    found = [
-        account
-        for account in api.listing("/v1/accounts", {})
-        if str(account.get("address")).lower() == address.lower() and account.get("provider") == provider
-    ]
-    found.sort(key=lambda account: (account.get("status") == AccountState.REVOKED, str(account.get("updated_at"))))
-    return str(found[0].get("id")) if found else ""
-
-
-def _resolve(api: Api, reference: str) -> str:
-    """Find the id that an address stands for; an id stands for itself."""
-    if "@" not in reference:
-        return reference
-    found = [
-        account
-        for account in api.listing("/v1/accounts", {})
-        if str(account.get("address")).lower() == reference.lower()
-    ]
-    # An address that was revoked and connected anew means the one in use.
-    in_use = [account for account in found if account.get("status") != AccountState.REVOKED]
-    candidates = in_use or found
-    if not candidates:
-        raise Refused(f"There is no account {reference}.", remedy="`mailbearer accounts list` shows them all.")
-    if len(candidates) > 1:
-        ids = ", ".join(str(account.get("id")) for account in candidates)
-        raise Refused(
-            f"{reference} stands for {len(candidates)} accounts: {ids}.", remedy="Give the id of one of them."
-        )
-    return str(candidates[0].get("id"))
 
 
 def _settled(account: Mapping[str, Any]) -> bool:
@@ -330,15 +338,3 @@ def _print_health(console: Console, account: str, health: Mapping[str, Any]) -> 
     for part in ("token", "last_probe"):
         shown = health.get(part)
         console.print(details(shown.items() if isinstance(shown, dict) else ()))
-
-
-def _print_account(console: Console, account: Mapping[str, Any]) -> None:
-    console.print(details((name, value) for name, value in account.items() if not isinstance(value, dict)))
-    scopes = account.get("scopes")
-    if isinstance(scopes, dict):
-        for word, name in (
-            ("Not granted, though it is needed", "missing"),
-            ("Granted, though nobody asked", "excessive"),
-        ):
-            if scopes.get(name):
-                console.print(Text(plain(f"{word}: {' '.join(map(str, scopes[name]))}")))

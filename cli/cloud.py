@@ -76,9 +76,10 @@ class Cloud:
     @cached_property
     def wiring(self) -> Wiring:
         """Give the stage's tables, secrets and audit trail, joined as its functions join them."""
+        local = self._stage.local
         settings = Settings(
             stage=self._stage.name,
-            local=self._stage.local is not None,
+            local=local is not None,
             messages_table=self.output("MessagesTableName"),
             accounts_table=self.output("AccountsTableName"),
             keys_table=self.output("KeysTableName"),
@@ -87,6 +88,18 @@ class Cloud:
             secrets_prefix=self.output("SecretsPrefix"),
             kms_key_id=self.outputs.get("KmsKeyId", ""),
             audit_log_group=self.output("AuditLogGroup"),
+            api_url=local.api_url if local else self.output("ApiUrl"),
+            ledgers_table=self.outputs.get("LedgersTableName", ""),
+            consents_table=self.outputs.get("ConsentsTableName", ""),
+            event_bus=self.outputs.get("EventBusName", ""),
+            incidents_table=self.outputs.get("IncidentsTableName", ""),
+            archive_bucket=self.outputs.get("ArchiveBucketName", ""),
+            signing_key_arn=self.outputs.get("SigningKeyArn", ""),
+            queue_url=self.outputs.get("QueueUrl", ""),
+            dead_letter_queue_url=self.outputs.get("DeadLetterQueueUrl", ""),
+            rotation_queue_url=self.outputs.get("RotationQueueUrl", ""),
+            notification_queue_url=self.outputs.get("NotificationQueueUrl", ""),
+            notification_dead_letter_queue_url=self.outputs.get("NotificationDeadLetterQueueUrl", ""),
             function="operator",
         )
         return Wiring(settings, clients=self.clients, clock=self._clock, random_bytes=self._random_bytes)

@@ -1,6 +1,7 @@
 """`mailbearer keys`: who may use the API."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -9,15 +10,20 @@ from rich.text import Text
 from cli.moments import read_span
 from cli.operation import Operation, begin
 from cli.options import AsJson, StageName
-from cli.output import details
-from cli.refusal import Refused
-from mailbearer.account import AccountState
-from mailbearer.caller import SCOPES, ApiKey, hash_secret
-from mailbearer.ids import is_id, new_id, rfc3339
+from cli.output import details, plain, table
+from mailbearer.caller import SCOPES, ApiKey, Caller
+from mailbearer.ids import rfc3339
+from mailbearer.keyring import Issued, Keyring
+from mailbearer.resources import key_resource
+
+T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="Say who may use the API.")
 
-_SECRET_BYTES = 32
+_PAGE = 100
+_COLUMNS = ("id", "name", "status", "scopes", "accounts", "expires_at", "last_used_at")
+
+KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's id, key_...; `mailbearer keys list` shows them.")]
 
 
 @app.command("create")
@@ -46,62 +52,112 @@ def create(
         )
     life = read_span(expires_in, "--expires-in") if expires_in else 0
     operation = begin(ctx, stage, as_json=as_json)
-    surroundings = operation.surroundings
-    accounts = frozenset(_account_id(operation, reference) for reference in account or ())
-    now = surroundings.clock()
-    secret = surroundings.random_bytes(_SECRET_BYTES).hex()
-    key = ApiKey(
-        id=new_id("key_", now, surroundings.random_bytes),
-        name=name,
-        secret_hash=hash_secret(secret),
-        scopes=frozenset(scope),
-        accounts=accounts,
-        created_at=now,
-        expires_at=now + life if life else 0,
-    )
-    _keep(operation, key)
-    shown: dict[str, Any] = {
-        "id": key.id,
-        "name": key.name,
-        "key": f"mb_{key.id}_{secret}",
-        "scopes": sorted(key.scopes),
-        "accounts": sorted(key.accounts),
-        "created_at": rfc3339(key.created_at),
-        "expires_at": rfc3339(key.expires_at) if key.expires_at else None,
-    }
-    operation.out.show(shown, lambda console: _print(console, shown))
+    body: dict[str, Any] = {"name": name, "scopes": sorted(set(scope)), "accounts": account or []}
+    if life:
+        body["expires_at"] = rfc3339(operation.surroundings.clock() + life)
+    _show_issued(operation, _done(operation, lambda ring, who: ring.create(body, who)))
 
 
-def _keep(operation: Operation, key: ApiKey) -> None:
-    """Write the key down, the log first: no log, no key."""
-    facts = {"name": key.name, "scopes": " ".join(sorted(key.scopes)), "accounts": " ".join(sorted(key.accounts))}
-    cloud = operation.cloud
-    cloud.wiring.trail.intend("key.create", key.id, actor=cloud.actor, **facts)
-    if not cloud.wiring.keys.create(key):
-        raise Refused("The new key met another with the same id.", remedy="Run the same command again.")
-    cloud.wiring.trail.note("key.created", key.id, "created", actor=cloud.actor, **facts)
-    cloud.wiring.trail.flush()
+@app.command("list")
+def list_(ctx: typer.Context, *, stage: StageName = "", as_json: AsJson = False) -> None:
+    """List the API keys, the oldest first."""
+    operation = begin(ctx, stage, as_json=as_json)
+    now, found = operation.surroundings.clock(), list[dict[str, Any]]()
+    cursor, more = "", True
+    while more:
+        keys, cursor = operation.cloud.wiring.keyring.listing(_operator(operation), limit=_PAGE, cursor=cursor)
+        found += [key_resource(key, now) for key in keys]
+        more = bool(cursor)
+
+    def human(console: Console) -> None:
+        if found:
+            console.print(table(_COLUMNS, ([one[name] for name in _COLUMNS] for one in found)))
+        else:
+            console.print("There are no API keys.")
+
+    operation.out.show(found, human)
 
 
-def _account_id(operation: Operation, reference: str) -> str:
-    """Find the account that a key is to be bound to, since a key for a misspelled one would only fail later."""
-    store = operation.cloud.wiring.accounts
-    if is_id("acc_", reference):
-        found = [account] if (account := store.get(reference)) else []
-    else:
-        found = store.by_address(reference)
-    candidates = [account for account in found if account.state is not AccountState.REVOKED]
-    if not candidates:
-        raise Refused(f"There is no account {reference}.", remedy="`mailbearer accounts list` shows them all.")
-    if len(candidates) > 1:
-        ids = ", ".join(account.id for account in candidates)
-        raise Refused(
-            f"{reference} stands for {len(candidates)} accounts: {ids}.", remedy="Give the id of one of them."
-        )
-    return candidates[0].id
+@app.command("show")
+def show(ctx: typer.Context, *, key: KeyId, stage: StageName = "", as_json: AsJson = False) -> None:
+    """Show one API key, without its secret."""
+    operation = begin(ctx, stage, as_json=as_json)
+    _show(operation, _done(operation, lambda ring, who: ring.find(key, who)))
 
 
-def _print(console: Console, shown: dict[str, Any]) -> None:
-    console.print(details((name, value) for name, value in shown.items() if name != "key"))
-    console.print("\nThe key, shown only now. Keep it where secrets are kept:")
-    console.print(Text(shown["key"]))
+@app.command("disable")
+def disable(
+    ctx: typer.Context,
+    *,
+    key: KeyId,
+    reason: Annotated[str, typer.Option(help="Why, for those who look later.")] = "requested",
+    stage: StageName = "",
+    as_json: AsJson = False,
+) -> None:
+    """Stop an API key: it is refused everywhere within 60 seconds."""
+    if not reason.strip() or not reason.isprintable() or len(reason) > 200:  # noqa: PLR2004 - said right here
+        raise typer.BadParameter("a reason is one line of at most 200 characters.", param_hint="--reason")
+    operation = begin(ctx, stage, as_json=as_json)
+    _show(operation, _done(operation, lambda ring, who: ring.disable(key, who, reason=reason)))
+
+
+@app.command("enable")
+def enable(ctx: typer.Context, *, key: KeyId, stage: StageName = "", as_json: AsJson = False) -> None:
+    """Let a disabled API key be used again."""
+    operation = begin(ctx, stage, as_json=as_json)
+    _show(operation, _done(operation, lambda ring, who: ring.enable(key, who)))
+
+
+@app.command("rotate")
+def rotate(
+    ctx: typer.Context,
+    *,
+    key: KeyId,
+    overlap: Annotated[
+        str, typer.Option(metavar="SPAN", help="How long the secret before stays good: 0, 12h, at most 30d.")
+    ] = "24h",
+    stage: StageName = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give an API key a new secret and show it, this once; its id stays."""
+    seconds = 0 if overlap.strip() == "0" else int(read_span(overlap, "--overlap"))
+    operation = begin(ctx, stage, as_json=as_json)
+    _show_issued(operation, _done(operation, lambda ring, who: ring.rotate(key, {"overlap": seconds}, who)))
+
+
+@app.command("delete")
+def delete(ctx: typer.Context, *, key: KeyId, stage: StageName = "", as_json: AsJson = False) -> None:
+    """Forget an API key that is disabled or has expired."""
+    operation = begin(ctx, stage, as_json=as_json)
+    _done(operation, lambda ring, who: ring.delete(key, who))
+    operation.out.show({"deleted": key}, lambda console: console.print(f"{plain(key)} is deleted."))
+
+
+def _operator(operation: Operation) -> Caller:
+    """Give the operator as a caller: whoever may write the table may do everything with a key."""
+    return Caller(key_id=operation.cloud.actor, scopes=frozenset({"admin"}))
+
+
+def _done(operation: Operation, work: Callable[[Keyring, Caller], T]) -> T:
+    """Do something with the keyring, and write down what was done, even if it failed on the way."""
+    wiring = operation.cloud.wiring
+    try:
+        return work(wiring.keyring, _operator(operation))
+    finally:
+        wiring.trail.flush()
+
+
+def _show(operation: Operation, key: ApiKey) -> None:
+    shown = key_resource(key, operation.surroundings.clock())
+    operation.out.show(shown, lambda console: console.print(details(shown.items())))
+
+
+def _show_issued(operation: Operation, issued: Issued) -> None:
+    shown = key_resource(issued.key, operation.surroundings.clock())
+
+    def human(console: Console) -> None:
+        console.print(details(shown.items()))
+        console.print("\nThe key, shown only now. Keep it where secrets are kept:")
+        console.print(Text(issued.shown))
+
+    operation.out.show(shown | {"key": issued.shown}, human)

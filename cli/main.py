@@ -12,12 +12,26 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cli import accounts, audit, captured, credentials, dlq, keys, messages, providers, suppressions, templates
+from cli import (
+    accounts,
+    audit,
+    captured,
+    credentials,
+    dlq,
+    incident,
+    keys,
+    messages,
+    providers,
+    suppressions,
+    templates,
+    webhooks,
+)
 from cli.cloud import aws_session, refusals_of_aws
 from cli.doctor import doctor
 from cli.explain import explain_
 from cli.options import StageName
 from cli.output import show_refusal
+from cli.practices import practices
 from cli.refusal import Refused
 from cli.send import send
 from cli.surroundings import Surroundings
@@ -61,9 +75,12 @@ app.add_typer(dlq.app, name="dlq")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(templates.app, name="templates")
 app.add_typer(keys.app, name="keys")
+app.add_typer(webhooks.app, name="webhooks")
 app.command("explain")(explain_)
 app.add_typer(audit.app, name="audit")
+app.add_typer(incident.app, name="incident")
 app.command("doctor")(doctor)
+app.command("practices")(practices)
 
 
 @app.callback()

@@ -37,16 +37,7 @@ def verify(
     registration = wiring.registrations.get(name)
     if registration is None:
         raise Refused(f"There is no registration {name}.", remedy="See `mailbearer providers list`.")
-    verification = Verification(
-        client=wiring.client,
-        credentials=wiring.credentials,
-        definitions=definition_of,
-        server=wiring.server,
-        transport=wiring.transport,
-        discover=lambda asked: _discover(operation, asked),
-        clock=operation.surroundings.clock,
-        redirect_uri=f"{operation.api_url}/oauth/callback",
-    )
+    verification = verification_of(operation)
     now = operation.surroundings.clock()
     account = _mailbox(mailbox, registration, now) if mailbox else None
     findings: list[Finding] = []
@@ -58,6 +49,21 @@ def verify(
         write_json([_as_json(finding) for finding in findings], indent=2)
     if any(finding.verdict is Verdict.FAIL for finding in findings):
         raise typer.Exit(1)
+
+
+def verification_of(operation: Operation) -> Verification:
+    """Give what tests a stage's registrations from this machine."""
+    wiring = operation.cloud.wiring
+    return Verification(
+        client=wiring.client,
+        credentials=wiring.credentials,
+        definitions=definition_of,
+        server=wiring.server,
+        transport=wiring.transport,
+        discover=lambda asked: _discover(operation, asked),
+        clock=operation.surroundings.clock,
+        redirect_uri=f"{operation.api_url}/oauth/callback",
+    )
 
 
 def _print(out: Console, finding: Finding) -> None:

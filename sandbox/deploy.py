@@ -39,7 +39,7 @@ class Stack:
 def load_template(path: Path) -> dict[str, Any]:
     """Read a template, with the short forms of intrinsic functions (`!Ref`) in their long form (`{"Ref": ...}`)."""
     with path.open() as stream:
-        template: dict[str, Any] = yaml.load(stream, Loader=_Loader)  # noqa: S506  a SafeLoader with more tags
+        template: dict[str, Any] = yaml.load(stream, Loader=_Loader)  # noqa: S506 - a SafeLoader with more tags # nosec B506
     return template
 
 
@@ -51,6 +51,7 @@ def deploy(engine: Engine, root: Path, cache: Path, *, stage: str, public_url: s
     parameters = {
         "Stage": stage,
         "LocalStage": "true",
+        "MessageEvents": "all",
         "PublicUrl": public_url,
         # Each is a process of its own here.
         "WorkerMaximumConcurrency": "2",
@@ -60,8 +61,22 @@ def deploy(engine: Engine, root: Path, cache: Path, *, stage: str, public_url: s
     outputs = _create_stack(engine, name, template, parameters)
     _enable_expiry(engine, template, name)
     _limit_concurrency(engine)
+    _lock_archive(engine, template, outputs["ArchiveBucketName"])
     _give_address(engine, outputs["HttpApiId"], public_url)
     return Stack(name, outputs)
+
+
+def _lock_archive(engine: Engine, template: Mapping[str, Any], bucket: str) -> None:
+    """Lock what will be put into the archive: the engine's CloudFormation leaves that out."""
+    parameters = template["Parameters"]
+    retention: Any = {
+        "Mode": parameters["ArchiveLockMode"]["Default"],
+        "Days": parameters["AuditRetentionDays"]["Default"],
+    }
+    engine.client("s3").put_object_lock_configuration(
+        Bucket=bucket,
+        ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}},
+    )
 
 
 def _upload_code(engine: Engine, template: dict[str, Any], root: Path, cache: Path) -> None:

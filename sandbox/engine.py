@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
@@ -20,7 +21,6 @@ from sandbox.processes import child
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
-    from pathlib import Path
     from types import TracebackType
 
 HOST = "127.0.0.1"
@@ -28,6 +28,7 @@ REGION = "us-east-1"
 ACCESS_KEY_ID = "test"
 SECRET_ACCESS_KEY = "test"  # noqa: S105  the engine takes any; this one guards nothing
 START_SECONDS = 30.0
+PROCESS = Path(__file__).with_name("engine_process.py").resolve()
 # All that is passed on of the caller's environment: a profile or proxy of the caller's must not reach the functions.
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
@@ -78,6 +79,11 @@ class Engine:
         """Where the engine's own output goes."""
         return self.directory / "engine.log"
 
+    @property
+    def calls_file(self) -> Path:
+        """Where the engine writes what each role was allowed or refused, see `sandbox.engine_process`."""
+        return self.directory / "calls.jsonl"
+
     def client(self, service: str) -> Any:
         """Make an AWS client of this engine."""
         session = boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
@@ -96,7 +102,7 @@ class Engine:
         scratch.mkdir(parents=True, exist_ok=True)
         self._process = self._running.enter_context(
             child(
-                (sys.executable, "-m", "ministack"),
+                (sys.executable, "-P", str(PROCESS), str(self.calls_file)),
                 directory=scratch,
                 log_file=self.log_file,
                 environment=self._environment(scratch),
@@ -146,6 +152,8 @@ class Engine:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # Functions call with their roles' credentials, and roles and policies decide.
+            "AUTH": "true",
             "HOME": str(scratch),
             "TMPDIR": str(scratch),
             "IOT_MTLS_ENABLED": "0",

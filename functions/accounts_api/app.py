@@ -20,6 +20,7 @@ _NEEDS = (
     "accounts_table",
     "consents_table",
     "registrations_table",
+    "incidents_table",
     "ledgers_table",
     "queue_url",
     "content_bucket",

@@ -7,6 +7,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.api.answering import answer
+from mailbearer.api.audit import Audit
+from mailbearer.api.keys import Keys
+from mailbearer.api.webhooks import Webhooks
 from mailbearer.config import read_settings
 from mailbearer.wiring import Wiring
 
@@ -18,6 +21,7 @@ _NEEDS = (
     "keys_table",
     "webhooks_table",
     "notification_queue_url",
+    "notification_dead_letter_queue_url",
     "content_bucket",
     "secrets_prefix",
     "audit_log_group",
@@ -32,8 +36,7 @@ def wiring() -> Wiring:
 
 def routes_of(joined: Wiring) -> tuple[Route, ...]:
     """Give all routes of this function."""
-    del joined
-    return ()
+    return (*Keys(joined).routes(), *Webhooks(joined).routes(), *Audit(joined).routes())
 
 
 def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:

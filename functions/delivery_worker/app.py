@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
 from mailbearer.config import read_settings
-from mailbearer.delivery.delivered import Delivered, Verb
 from mailbearer.envelope import Drain
 from mailbearer.message import MessageRecord
-from mailbearer.observability import count, logger
+from mailbearer.metering import ends
+from mailbearer.observability import count, count_noted, logger
 from mailbearer.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -63,36 +63,34 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     wiring().quota.expect(Counter(_group(record) for record in event["Records"]))
     # All messages of a batch go out at once: a provider's answer takes far longer than anything we do. The processor
     # then collects the results one by one and makes the partial answer of them.
-    under_way: dict[str, Future[Delivered]] = {
+    under_way: dict[str, Future[None]] = {
         record["messageId"]: pool().submit(_deliver, record["messageId"], record["body"], deadline)
         for record in event["Records"]
     }
-    results: list[Delivered] = []
 
     def collect(record: SQSRecord) -> None:
-        try:
-            results.append(under_way[record.message_id].result())
-        except Exception:
-            logger().exception("message stays on the queue", extra={"sqs_message_id": record.message_id})
-            raise
+        under_way[record.message_id].result()
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     answer = process_partial_response(event=event, record_handler=collect, processor=processor, context=context)
     wiring().quota.rest()
+    wiring().message_news.publish()
     # Acknowledge last: what happened is in the audit log before SQS forgets the messages.
     trail.flush()
-    verbs = [result.verb for result in results]
+    noted = trail.take_noted()
+    ended = ends(noted)
     # Each means that the schedule came too late.
     refreshed = wiring().lifecycle.refreshed.take()
     count(
-        sent=verbs.count(Verb.SENT),
-        failed=verbs.count(Verb.FAILED),
-        unknown=verbs.count(Verb.UNKNOWN),
-        deferred=verbs.count(Verb.DEFERRED),
-        held=verbs.count(Verb.HELD),
+        sent=ended["sent"],
+        failed=ended["failed"],
+        unknown=ended["unknown"],
+        deferred=ended["deferred"],
+        held=ended["held"],
         refreshed=refreshed,
         refreshed_by_worker=refreshed,
     )
+    count_noted(noted)
     return dict(answer)
 
 
@@ -102,11 +100,27 @@ def _group(record: dict[str, Any]) -> str:
     return str(group)
 
 
-def _deliver(sqs_message_id: str, body: str, deadline: float) -> Delivered:
-    """Deliver one SQS message, if there is something to deliver now."""
-    taken = wiring().door.take(body, sqs_message_id)
-    if isinstance(taken, MessageRecord):
-        return Delivered(*(Verb.FAILED, taken.problem_code) if taken.problem_code else (Verb.PUT_BACK, taken.status))
-    if isinstance(taken, Drain):
-        return wiring().draining.drain(taken, deadline=deadline)
-    return wiring().delivery.deliver(taken, deadline=deadline)
+def _deliver(sqs_message_id: str, body: str, deadline: float) -> None:
+    """Deliver one SQS message, if there is something to deliver now.
+
+    All that is noted of it carries the id of the request that brought it to the queue; of what others dropped there
+    and of old copies it is the SQS message id. Raises whatever keeps it on the queue.
+    """
+    trail = wiring().trail
+    correlation = sqs_message_id
+    try:
+        with trail.about(correlation_id=correlation):
+            taken = wiring().door.take(body, sqs_message_id)
+        if isinstance(taken, MessageRecord):
+            wiring().message_news.note(taken)
+            return
+        correlation = taken.correlation or correlation
+        with trail.about(correlation_id=correlation):
+            if isinstance(taken, Drain):
+                wiring().draining.drain(taken, deadline=deadline)
+            else:
+                wiring().delivery.deliver(taken, deadline=deadline)
+    except Exception:
+        where = {"sqs_message_id": sqs_message_id, "correlation_id": correlation}
+        logger().exception("message stays on the queue", extra=where)
+        raise

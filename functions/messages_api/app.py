@@ -29,6 +29,7 @@ _NEEDS = (
     "schedule_role_arn",
     "content_bucket",
     "audit_log_group",
+    "event_bus",
 )
 
 

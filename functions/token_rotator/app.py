@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.config import read_settings
-from mailbearer.observability import count, logger
+from mailbearer.observability import count, count_noted, logger
 from mailbearer.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _NEEDS = (
     "accounts_table",
     "registrations_table",
+    "incidents_table",
+    "keys_table",
     "secrets_prefix",
     "content_bucket",
     "rotation_queue_url",
@@ -46,7 +48,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if "Records" in event:
         return _take(event["Records"], deadline)
     summary = wiring().rotation.run(deadline=deadline, progress=_tell_progress)
-    _tell(summary)
+    _tell(summary, runs=1)
     return summary.counts() | {"left": summary.left, "problems": summary.problems}
 
 
@@ -70,8 +72,11 @@ def _account_of(record: dict[str, Any]) -> str:
     return ""
 
 
-def _tell(summary: Summary) -> None:
+def _tell(summary: Summary, *, runs: int = 0) -> None:
+    """Write what was done as metrics; `runs` counts the schedule's own runs, so that its silence is noticed."""
+    count_noted(wiring().trail.take_noted())
     count(
+        rotation_runs=runs,
         refreshed=summary.refreshed,
         refresh_failed=summary.failed,
         tokens_probed=summary.probed,

@@ -73,7 +73,7 @@ def read_certificate(
         id=credential_id,
         name=name or certificate.subject.rfc4514_string(),
         key=RSAKey.import_key(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)),
-        sha1=certificate.fingerprint(hashes.SHA1()),  # noqa: S303 - the header field x5t is SHA-1
+        sha1=certificate.fingerprint(hashes.SHA1()),  # noqa: S303 - x5t is SHA-1 # nosec B303
         sha256=certificate.fingerprint(hashes.SHA256()),
         issued_at=certificate.not_valid_before_utc.timestamp(),
         expires_at=certificate.not_valid_after_utc.timestamp() if expires_at is None else expires_at,

@@ -68,6 +68,8 @@ def submit(mails: MailStore, raw: bytes, *, token: Token, mailbox: Mailbox, deta
     if not to:
         message = "At least one recipient is not valid., A message can't be sent because it contains no recipients."
         raise graph_refusal(400, "ErrorInvalidRecipients", message)
+    if mark := request.headers.get("client-request-id"):
+        details = (*details, ("client_request_id", mark))
     mails.add(
         Submission(
             via="graph",

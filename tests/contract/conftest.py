@@ -14,6 +14,7 @@ from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
 from mailbearer.aws.clients import Clients
+from tests.moto_kms import sign_digests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ _KEYS: dict[str, list[tuple[str, str]]] = {
     "suppressions": [("account", "S"), ("address", "S")],
     "ledgers": [("account", "S")],
     "templates": [("name", "S"), ("version", "N")],
+    "webhooks": [("id", "S")],
+    "incidents": [("id", "S")],
 }
 _INDEXES: dict[str, dict[str, list[tuple[str, str]]]] = {
     "messages": {
@@ -118,6 +121,7 @@ def world() -> Iterator[World]:
                 return answer(stubber, *arguments, **named)
 
         patch.setattr(BotocoreStubber, "__call__", answer_alone)
+        sign_digests(patch)
         with mock_aws():
             yield World(Clients(lambda: boto3.Session("testing", "testing", region_name="eu-central-1")))
 

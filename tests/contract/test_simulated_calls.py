@@ -20,6 +20,7 @@ from mailbearer.aws.registrations import DynamoDBRegistrationStore
 from mailbearer.aws.rotation_queue import SQSRotationQueue
 from mailbearer.aws.tokens import SecretsManagerTokenVault
 from mailbearer.credential import Credential
+from mailbearer.happenings import happened, of_account
 from mailbearer.ports.stores import Due
 from mailbearer.token import TokenState, planned_version
 from sandbox.deploy import load_template
@@ -95,6 +96,7 @@ def counted(world: World) -> Iterator[tuple[Meter, Mapping[str, Callable[[], obj
         vault.open(first.id, tokens(), VERSION)
         credentials.create("google-main", Credential(client_secret="s" * 40))
         log.write([event()])
+        connected = happened("account.connected", first.id, "1", NOW, of_account(first))
         moved = later.changed(token=usual().token, probe=Probe(at=NOW, due_at=NOW + 1700))
         yield (
             meter,
@@ -109,7 +111,7 @@ def counted(world: World) -> Iterator[tuple[Meter, Mapping[str, Callable[[], obj
                 "credentials.read": lambda: credentials.read("google-main"),
                 "log.write": lambda: log.write([event(2)]),
                 "spool.waiting": lambda: spool.waiting(20),
-                "events.publish": lambda: EventBridgeBus(clients.events, bus).publish("account.activated", {"a": "b"}),
+                "events.publish": lambda: EventBridgeBus(clients.events, bus).publish([connected]),
                 "rotation_queue.put": lambda: SQSRotationQueue(clients.sqs, url).put(
                     [Due(NOW, f"acc_{number:026}") for number in range(10)]
                 ),

@@ -56,7 +56,7 @@ def actions() -> set[str]:
         text
         for _, tree in _trees(SOURCES)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and _name(node.func) in {"note", "_note", "intend"} and node.args
+        if isinstance(node, ast.Call) and _name(node.func) in {"note", "_note", "intend", "_intend"} and node.args
         for text in _texts(node.args[0])
         if _ACTION.fullmatch(text)
     }
@@ -64,26 +64,45 @@ def actions() -> set[str]:
 
 def metrics() -> set[str]:
     """Give the name of every metric."""
+    return set(dimensions())
+
+
+def dimensions() -> dict[str, set[str]]:
+    """Give every metric with the names of its dimensions but `service`, which all have."""
+    found: dict[str, set[str]] = {}
+    calls = [node for _, tree in _trees(DEPLOYED) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    for call in calls:
+        if _name(call.func) in {"count", "level"} and isinstance(call.func, ast.Name):
+            found |= {keyword.arg: set() for keyword in call.keywords if keyword.arg}
+        elif _name(call.func) == "Metric":
+            (name,) = _texts(call.args[0])
+            pairs = call.args[1].elts if len(call.args) > 1 and isinstance(call.args[1], ast.Tuple) else []
+            found[name] = {text for pair in pairs if isinstance(pair, ast.Tuple) for text in _texts(pair.elts[0])}
+    return found
+
+
+def facts() -> set[str]:
+    """Give the name of every fact that an audit event may carry."""
     return {
         keyword.arg
-        for _, tree in _trees(DEPLOYED)
+        for _, tree in _trees(SOURCES)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and _name(node.func) in {"count", "level"} and isinstance(node.func, ast.Name)
+        if isinstance(node, ast.Call) and _name(node.func) in {"note", "_note", "intend", "about"}
         for keyword in node.keywords
-        if keyword.arg
+        if keyword.arg and keyword.arg not in {"actor", "reason"}
     }
 
 
 def bus_events() -> set[str]:
-    """Give the detail type of every event on the bus."""
+    """Give the type of every event that is told of something else than a message."""
     published = {
         text
-        for _, tree in _trees(DEPLOYED)
+        for _, tree in _trees(SOURCES)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and _name(node.func) in {"publish", "_tell"} and node.args
+        if isinstance(node, ast.Call) and _name(node.func) in {"publish", "insist", "tell", "_tell"} and node.args
         for text in _texts(node.args[0])
     }
-    return {text for text in published if "." in text}
+    return {text for text in published if _ACTION.fullmatch(text)}
 
 
 def _codes_in(node: ast.AST) -> Iterator[str]:

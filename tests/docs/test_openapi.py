@@ -11,12 +11,18 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from functions.accounts_api import app as accounts_api
+from functions.admin_api import app as admin_api
 from functions.messages_api import app as messages_api
 from mailbearer import config, directory, errors, http, suppressing, uploading, wire
 from mailbearer.account import AccountState
 from mailbearer.api.description import described
+from mailbearer.caller import SCOPES, KeyState
 from mailbearer.diagnosis import Who
+from mailbearer.happenings import EVENTS, schema_name
+from mailbearer.keyring import reading as keys
 from mailbearer.message import Status, Verdict
+from mailbearer.notifying import keeping as webhooks
+from mailbearer.notifying import replaying
 from mailbearer.registration import Flow
 from mailbearer.templating import keeping, reading
 from mailbearer.wire import attachments, merging
@@ -58,7 +64,7 @@ def test_no_name_stands_twice_in_one_object() -> None:
 
 def test_every_route_is_an_operation_with_its_scope_and_every_operation_a_route() -> None:
     joined = Wiring(config.Settings())
-    served = (*messages_api.routes_of(joined), *accounts_api.routes_of(joined))
+    served = (*messages_api.routes_of(joined), *accounts_api.routes_of(joined), *admin_api.routes_of(joined))
     routes = {(route.method, route.path, route.scope) for route in served}
     assert {(each.method, each.path, each.scope) for each in operations()} == routes
 
@@ -120,8 +126,15 @@ def test_the_examples_are_what_their_schemas_say(operation: Operation) -> None:
         ("NewTemplate", reading.DRAFT_FIELDS | {"name"}),
         ("Publish", keeping._PUBLISH_FIELDS),  # noqa: SLF001 - what is read is the truth
         ("Preview", keeping._PREVIEW_FIELDS),  # noqa: SLF001 - the same
+        ("NewWebhook", webhooks.CREATE_FIELDS),
+        ("ChangeWebhook", webhooks.CHANGE_FIELDS),
+        ("RotateWebhook", webhooks.ROTATE_FIELDS),
+        ("WebhookReplay", replaying.REPLAY_FIELDS),
         ("NewUpload", uploading._FIELDS),  # noqa: SLF001 - the same
         ("NewSuppression", suppressing._FIELDS),  # noqa: SLF001 - the same
+        ("NewKey", keys.FIELDS),
+        ("ChangeKey", keys.FIELDS),
+        ("RotateKey", keys.ROTATE_FIELDS),
         ("AddAccount", directory._CREATE),  # noqa: SLF001 - the same
         ("ChangeAccount", directory._CHANGE),  # noqa: SLF001 - the same
         ("Limits", directory._LIMITS),  # noqa: SLF001 - the same
@@ -153,6 +166,18 @@ def test_the_parameters_of_the_query_are_those_that_the_code_reads() -> None:
     assert {each["name"] for each in said if each["in"] == "query"} == read
 
 
+def test_a_webhook_is_described_for_every_event() -> None:
+    hooks = described()["webhooks"]
+    assert list(hooks) == list(EVENTS)
+    for kind, item in hooks.items():
+        said = item["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]
+        assert (said["type"], said["data"]) == (
+            {"const": kind},
+            {"$ref": f"#/components/schemas/{schema_name(kind)}"},
+        )
+        assert item["post"]["summary"] == EVENTS[kind].meaning
+
+
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +186,8 @@ def test_the_parameters_of_the_query_are_those_that_the_code_reads() -> None:
     [
         (SCHEMAS["MessageStatus"], Status),
         (SCHEMAS["AccountStatus"], AccountState),
+        (SCHEMAS["KeyStatus"], KeyState),
+        (SCHEMAS["Scope"], SCOPES),
         (SCHEMAS["Attempt"]["properties"]["outcome"], Verdict),
         (SCHEMAS["Provider"]["properties"]["flow"], Flow),
         (SCHEMAS["Diagnosis"]["properties"]["who"], Who),

@@ -14,12 +14,13 @@ from functions.messages_api import app as messages_api
 from mailbearer import config
 from mailbearer.account import Account, AccountState
 from mailbearer.audit import AuditEvent, Link
+from mailbearer.caller import ApiKey
 from mailbearer.diagnosis.catalogue import rows
 from mailbearer.errors import Fault, InvalidInput
 from mailbearer.health import health_resource
 from mailbearer.http import problem_response
 from mailbearer.message import Attempt, MessageRecord, RefusedRecipient, Status
-from mailbearer.resources import account_resource, message_resource
+from mailbearer.resources import account_resource, key_resource, message_resource
 from mailbearer.wiring import Wiring
 from tests.docs import source, template
 from tests.docs.pages import blocks, first_column, page
@@ -57,10 +58,6 @@ def test_every_metric_has_its_row() -> None:
 
 def test_every_alarm_has_its_row() -> None:
     assert sorted(first_column(METRICS.section("Alarms"))) == sorted(template.alarms())
-
-
-def test_every_event_of_the_bus_has_its_row() -> None:
-    assert sorted(first_column(METRICS.section("Bus events"))) == sorted(source.bus_events())
 
 
 def test_every_parameter_has_its_row_and_its_default() -> None:
@@ -126,6 +123,7 @@ ACCOUNT = Account(
     created_at=1,
     updated_at=1,
 )
+KEY = ApiKey(id="key_1", name="shop", secret_hash="", scopes=frozenset({"admin"}), created_at=1)
 RECORD = MessageRecord(
     id="msg_1",
     account="acc_1",
@@ -153,6 +151,7 @@ def shape(value: object) -> object:
 def test_the_samples_of_answers_have_the_fields_of_the_answers() -> None:
     assert shape(sample("What comes back")) == shape(message_resource(RECORD))
     assert shape(sample("An account")) == shape(account_resource(ACCOUNT) | {"consent_url": ""})
+    assert shape(sample("A key")) == shape(key_resource(KEY, 2.0))
     assert shape(sample("Health")) == shape(health_resource(ACCOUNT, 2.0, "/consent"))
     problem = problem_response(InvalidInput((Fault("/to/0", "invalid_address", "?"),))).body
     assert shape(sample("", PROBLEMS)) == shape(problem)

@@ -105,6 +105,10 @@ class LocalStack:
         """Give an output of the CloudFormation stack."""
         return self.world.stack.outputs[name]
 
+    def decisions(self) -> str:
+        """Read what the engine decided on the calls of the functions' roles, a line of JSON each."""
+        return self.world.engine.calls_file.read_text()
+
     # --- the API ----------------------------------------------------------------------------------------------------
 
     def call(

@@ -10,15 +10,19 @@ from tests.fakes.channels import (
     FakeContentStore,
     FakeEventBus,
     FakeMessageQueue,
+    FakeOwnerTopic,
     FakeRotationQueue,
     FakeSchedules,
 )
 from tests.fakes.clock import CountedBytes, FakeClock
 from tests.fakes.faults import Faults
+from tests.fakes.incidents import FakeIncidentStore
 from tests.fakes.ledgers import FakeLedgerStore
 from tests.fakes.pointed import FakePointedContent
+from tests.fakes.proof import FakeArchive, FakeAuditReader, FakeSigner
 from tests.fakes.providers import FakeComposer, ScriptedAuthorizationServer, ScriptedTransport
 from tests.fakes.secrets import FakeCredentialVault, FakeTokenVault
+from tests.fakes.stack import FakePublicPages, FakeStackInspector
 from tests.fakes.stores import (
     FakeAccountStore,
     FakeConsentStore,
@@ -29,11 +33,14 @@ from tests.fakes.stores import (
 from tests.fakes.suppressions import FakeSuppressionStore
 from tests.fakes.templates import FakeTemplateStore
 from tests.fakes.uploads import FakeUploadStore
+from tests.fakes.webhooks import FakeNotificationQueue, FakeWebhookStore, FakeWebhookVault, ScriptedWayOut
 
 __all__ = [
     "CountedBytes",
     "FakeAccountStore",
+    "FakeArchive",
     "FakeAuditLog",
+    "FakeAuditReader",
     "FakeAuditSpool",
     "FakeCaptureStore",
     "FakeClock",
@@ -42,19 +49,28 @@ __all__ = [
     "FakeContentStore",
     "FakeCredentialVault",
     "FakeEventBus",
+    "FakeIncidentStore",
     "FakeKeyStore",
     "FakeLedgerStore",
     "FakeMessageQueue",
     "FakeMessageStore",
+    "FakeNotificationQueue",
+    "FakeOwnerTopic",
     "FakePointedContent",
+    "FakePublicPages",
     "FakeRegistrationStore",
     "FakeRotationQueue",
     "FakeSchedules",
+    "FakeSigner",
+    "FakeStackInspector",
     "FakeSuppressionStore",
     "FakeTemplateStore",
     "FakeTokenVault",
     "FakeUploadStore",
+    "FakeWebhookStore",
+    "FakeWebhookVault",
     "Faults",
     "ScriptedAuthorizationServer",
     "ScriptedTransport",
+    "ScriptedWayOut",
 ]

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from mailbearer.audit import AuditEvent, Link
 from mailbearer.errors import AuditUnavailable
+from tests.fakes.events import check_detail
 from tests.fakes.faults import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from mailbearer.happenings import Happened
     from mailbearer.ports import Clock
     from mailbearer.ports.stores import Due
 
@@ -181,12 +183,32 @@ class FakeAuditSpool:
 
 
 class FakeEventBus:
-    """What was published, as detail type and detail."""
+    """What was published, as type and detail, each held against its schema; what is in `refusing` is not taken."""
+
+    most = 10
 
     def __init__(self) -> None:
         self.faults = Faults()
         self.published: list[tuple[str, dict[str, object]]] = []
+        self.refusing: set[str] = set()
 
-    def publish(self, detail_type: str, detail: Mapping[str, object]) -> None:
+    def publish(self, events: Sequence[Happened]) -> frozenset[str]:
+        assert 0 < len(events) <= self.most
+        for happened in events:
+            check_detail(happened.kind, happened.detail)
         with self.faults.around("publish"):
-            self.published.append((detail_type, dict(detail)))
+            taken = [happened for happened in events if happened.kind not in self.refusing]
+            self.published += [(happened.kind, dict(happened.detail)) for happened in taken]
+        return frozenset(happened.id for happened in events if happened not in taken)
+
+
+class FakeOwnerTopic:
+    """What people were told, as subject and text."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.published: list[tuple[str, str]] = []
+
+    def publish(self, subject: str, text: str) -> None:
+        with self.faults.around("publish"):
+            self.published.append((subject, text))

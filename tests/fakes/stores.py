@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from mailbearer.caller import USED_EVERY
 from mailbearer.errors import Conflict, NotFound
 from mailbearer.ids import rfc3339
 from mailbearer.ports.stores import Due, Page
@@ -241,6 +242,37 @@ class FakeKeyStore:
     def get(self, key_id: str) -> ApiKey | None:
         with self.faults.around("get"), self._lock:
             return self.keys.get(key_id)
+
+    def replace(self, new: ApiKey, *, expected: ApiKey) -> ApiKey:
+        with self.faults.around("replace"), self._lock:
+            stands = self.keys.get(new.id)
+            if stands is None:
+                raise NotFound("There is no such key.")
+            if stands != expected:
+                return stands
+            self.keys[new.id] = replace(new, expires_at=math.ceil(new.expires_at), last_used_at=stands.last_used_at)
+            return new
+
+    def delete(self, key: ApiKey) -> None:
+        with self.faults.around("delete"), self._lock:
+            if self.keys.get(key.id, key) != key:
+                raise Conflict("The key was changed meanwhile. Read it again before deleting it.")
+            self.keys.pop(key.id, None)
+
+    def listing(self, *, limit: int, cursor: str) -> tuple[list[ApiKey], str]:
+        with self.faults.around("listing"), self._lock:
+            # Like a scan, in an order that means nothing.
+            rows = sorted(self.keys.values(), key=lambda key: _scan_position(key.id))
+        if cursor:
+            (last_id,) = read_cursor(cursor, 1)
+            rows = [key for key in rows if _scan_position(key.id) > _scan_position(last_id)]
+        return rows[:limit], write_cursor(rows[limit - 1].id) if len(rows) > limit else ""
+
+    def mark_used(self, key_id: str, at: float) -> None:
+        with self.faults.around("mark_used"), self._lock:
+            stands = self.keys.get(key_id)
+            if stands is not None and stands.last_used_at <= at - USED_EVERY:
+                self.keys[key_id] = replace(stands, last_used_at=at)
 
 
 def _turn(record: MessageRecord) -> tuple[object, ...]:

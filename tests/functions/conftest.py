@@ -5,17 +5,23 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.loaders import Loader
 from moto import mock_aws
-from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 from sandbox.world import World
+from tests import permissions
 from tests.functions import described
 from tests.functions.deployment import ACCOUNT
 from tests.functions.stack import Stack
+from tests.moto_kms import sign_digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_DENIED = "<Error><Code>AccessDenied</Code><Message>No.</Message></Error>"
 
 
 class DescribedStack(Stack):
@@ -37,7 +43,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def deployed(world: World) -> Iterator[Stack]:
+def deployed(world: World, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """Give the stack of template.yaml on moto."""
     stack = DescribedStack(world)
     with pytest.MonkeyPatch.context() as patch:
@@ -51,6 +57,8 @@ def deployed(world: World) -> Iterator[Stack]:
         def watched(stubber: BotocoreStubber, event_name: str, request: Any, **named: Any) -> Any:
             with one_at_a_time:
                 stack.watch(event_name, request)
+                if stack.refuses(event_name, request):
+                    return AWSResponse(request.url, 403, HTTPHeaders(), MockRawResponse(_DENIED))
                 return answer(stubber, event_name, request, **named)
 
         patch.setattr(BotocoreStubber, "__call__", watched)
@@ -63,10 +71,12 @@ def deployed(world: World) -> Iterator[Stack]:
             vars(loader)["_cache"] = models
 
         patch.setattr(Loader, "__init__", begin_with_models)
+        sign_digests(patch)
         with mock_aws():
             stack.create()
             yield stack
             stack.restart()
+            permissions.keep(stack.used, f"handlers-{request.module.__name__}")
 
 
 @pytest.fixture

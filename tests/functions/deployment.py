@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import boto3
+from jsonschema import ValidationError
 
 from mailbearer.aws.clients import Clients
 from mailbearer.caller import ApiKey, hash_secret
@@ -18,6 +19,8 @@ from mailbearer.credential import Credential
 from mailbearer.providers import register
 from mailbearer.wiring import Wiring
 from sandbox.deploy import load_template
+from tests.fakes.events import check_detail
+from tests.permissions import Permission
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -40,6 +43,12 @@ FOLDERS = {
 }
 _SERVICES = {"cloudwatch-logs": "logs", "eventbridge": "events", "secrets-manager": "secretsmanager"}
 _LONGEST_KEY = 2048
+# What names no one resource: to IAM it concerns all of the account's, or the one dashboard.
+_LISTED = {
+    "cloudwatch:DescribeAlarms": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*",
+    "cloudwatch:GetDashboard": f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/mailbearer-test",
+    "logs:DescribeLogGroups": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group::log-stream:",
+}
 _ACTIONS = {
     "s3:CopyObject": "s3:PutObject",
     "s3:HeadObject": "s3:GetObject",
@@ -55,8 +64,13 @@ class Deployment:
     world: World
     template: dict[str, Any] = field(default_factory=lambda: load_template(ROOT / "template.yaml"))
     names: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
     denied: list[str] = field(default_factory=list)
+    used: set[Permission] = field(default_factory=set)
+    published: list[list[tuple[str, dict[str, Any]]]] = field(default_factory=list)
     running: str = ""
+    refused: tuple[str, ...] = ()
+    """What AWS refuses just now: `action resource`, with `*` for anything."""
 
     # --- the template -------------------------------------------------------------------------------------------------
 
@@ -69,7 +83,7 @@ class Deployment:
                 make(name, resource.get("Properties", {}))
         self.wiring = Wiring(
             read_settings(
-                self.environment("messages_api") | self.environment("accounts_api") | self.environment("authorizer")
+                self.environment("messages_api") | self.environment("accounts_api") | self.environment("admin_api")
             ),
             clients=self.clients,
         )
@@ -128,6 +142,12 @@ class Deployment:
         self.names[name] = self.resolve(properties["Name"])
         self.clients.events.create_event_bus(Name=self.names[name])
 
+    def _make_aws_events_rule(self, name: str, properties: dict[str, Any]) -> None:
+        if "ScheduleExpression" in properties:
+            self.names[name] = self.resolve(properties["Name"])
+            schedule = properties["ScheduleExpression"]
+            self.clients.events.put_rule(Name=self.names[name], ScheduleExpression=schedule)
+
     def _make_aws_scheduler_schedulegroup(self, name: str, properties: dict[str, Any]) -> None:
         self.names[name] = self.resolve(properties["Name"])
         self.clients.scheduler.create_schedule_group(Name=self.names[name])
@@ -166,13 +186,17 @@ class Deployment:
             "LocalStage": "true",
             "PublicUrl": API_URL,
             "KmsKeyArn": "",
+            "JwtIssuer": "",
+            "JwtAudience": "",
+            "OwnerTopicArn": "",
+            "MessageEvents": "all",
             "LogLevel": "INFO",
             "WorkerMaximumConcurrency": "10",
             "AWS::Partition": "aws",
             "AWS::Region": REGION,
             "AWS::AccountId": ACCOUNT,
         }
-        return fixed[name] if name in fixed else self.names[name]
+        return (fixed | self.parameters)[name] if name in fixed else self.names[name]
 
     def _arn(self, name: str) -> str:
         kind, named = self.template["Resources"][name]["Type"], self.names[name]
@@ -185,6 +209,7 @@ class Deployment:
             "AWS::Scheduler::ScheduleGroup": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/{named}",
             "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{named}",
             "AWS::Events::EventBus": f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{named}",
+            "AWS::Events::Rule": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{named}",
         }[kind]
 
     # --- the role -----------------------------------------------------------------------------------------------------
@@ -197,17 +222,45 @@ class Deployment:
         service = _SERVICES.get(service, service)
         action = f"{service}:{operation}"
         action = _ACTIONS.get(action, action)
-        resource = self._resource_of(service, sent)
+        resource = _LISTED.get(action) or self._resource_of(service, sent)
+        if service == "kms" and self._key_allows(action):
+            return
         (policy,) = self.template["Resources"][f"{FOLDERS[self.running]}Role"]["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]:
             if "Fn::If" in statement or action not in statement["Action"]:
                 continue
             allowed = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
             if any(fnmatch.fnmatchcase(resource, self.resolve(each)) for each in allowed):
+                self.used.add(Permission(self.running, statement["Sid"], action))
                 return
         self.denied.append(f"{self.running}: {action} on {resource}")
 
-    def _resource_of(self, service: str, sent: Any) -> str:  # noqa: PLR0911 - one for each service
+    def refuses(self, name: str, sent: Any) -> bool:
+        """Tell whether AWS refuses a call just now."""
+        if not (self.running and self.refused):
+            return False
+        _, service, operation = name.split(".")
+        service = _SERVICES.get(service, service)
+        call = f"{service}:{operation} {self._resource_of(service, sent)}"
+        return any(fnmatch.fnmatchcase(call, each) for each in self.refused)
+
+    def _key_allows(self, action: str) -> bool:
+        """Tell whether the signing key's own policy lets the running function do this."""
+        role = {"AWS": {"Fn::GetAtt": [f"{FOLDERS[self.running]}Role", "Arn"]}}
+        statements = self.template["Resources"]["SigningKey"]["Properties"]["KeyPolicy"]["Statement"]
+        return any(each["Principal"] == role and action in each.get("Action", ()) for each in statements)
+
+    def _check_events(self, entries: list[dict[str, str]]) -> None:
+        """Keep what one call publishes, and note what is not as its schema says."""
+        told = [(entry["DetailType"], json.loads(entry["Detail"])) for entry in entries]
+        self.published.append(told)
+        for kind, detail in told:
+            try:
+                check_detail(kind, detail)
+            except (KeyError, ValidationError) as error:
+                self.denied.append(f"{self.running}: {kind} is not as its schema says: {error}")
+
+    def _resource_of(self, service: str, sent: Any) -> str:  # noqa: C901, PLR0911 - one for each service
         if service == "s3":
             bucket, _, key = unquote(urlsplit(sent.url).path).strip("/").partition("/")
             if not urlsplit(sent.url).hostname.startswith("s3."):
@@ -216,6 +269,8 @@ class Deployment:
         if service == "scheduler":
             group = parse_qsl(urlsplit(sent.url).query) or [("groupName", json.loads(sent.body)["GroupName"])]
             return f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/{group[0][1]}/{urlsplit(sent.url).path[11:]}"
+        if service == "lambda":
+            return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{urlsplit(sent.url).path.split('/')[3]}"
         text = sent.body.decode() if isinstance(sent.body, bytes) else sent.body
         body = json.loads(text) if text.startswith("{") else dict(parse_qsl(text))
         if service == "dynamodb":
@@ -228,7 +283,12 @@ class Deployment:
             return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{body['QueueUrl'].rpartition('/')[2]}"
         if service == "secretsmanager":
             return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{body.get('SecretId') or body['Name']}"
+        if service == "kms":
+            return f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{body['KeyId'].rpartition('/')[2]}"
         if service == "logs":
             return f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{body['logGroupName']}"
         assert service == "events", service
+        if "Name" in body:
+            return f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{body['Name']}"
+        self._check_events(body["Entries"])
         return f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{body['Entries'][0]['EventBusName']}"

@@ -145,10 +145,18 @@ class Stack(Deployment):
         """Ask the accounts API."""
         return Answer(self.invoke("accounts_api", request(name, **changes)))
 
+    def admin(self, name: str, **changes: Any) -> Answer:
+        """Ask the API of keys, webhooks and the audit log."""
+        return Answer(self.invoke("admin_api", request(name, **changes)))
+
     def restart(self) -> None:
         """End every process of the functions."""
         for folder in FOLDERS:
-            self.app(folder).wiring.cache_clear()
+            wiring = self.app(folder).wiring
+            if wiring.cache_info().currsize and "egress" in vars(wiring()):
+                # The end of a process closes its connections.
+                wiring().egress.close()
+            wiring.cache_clear()
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -160,7 +168,13 @@ class Stack(Deployment):
             table, keys = self.names[logical], [key["AttributeName"] for key in resource["Properties"]["KeySchema"]]
             for item in self.clients.dynamodb.scan(TableName=table)["Items"]:
                 self.clients.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
-        for logical in ("MessageQueue", "DeadLetterQueue", "RotationQueue"):
+        for logical in (
+            "MessageQueue",
+            "DeadLetterQueue",
+            "RotationQueue",
+            "NotificationQueue",
+            "NotificationDeadLetterQueue",
+        ):
             self.clients.sqs.delete_queue(QueueUrl=self.names[logical])
             self._make_aws_sqs_queue(logical, self.template["Resources"][logical]["Properties"])
         for stored in self.clients.s3.list_objects_v2(Bucket=self.names["ContentBucket"]).get("Contents", []):
@@ -168,6 +182,7 @@ class Stack(Deployment):
         for name in self.schedules():
             self.clients.scheduler.delete_schedule(Name=name, GroupName=self.names["ScheduleGroup"])
         self.told_before |= {each["id"] for each in self.audit()}
+        self.published.clear()
         self.world.control.clear()
         self.world.control.register_client(
             "google", "client-1", CLIENT_SECRET, redirect_uris=[f"{API_URL}/oauth/callback"]
@@ -251,18 +266,25 @@ class Stack(Deployment):
         return [f"{each['action']} {each['outcome']}" for each in self.audit()]
 
     def metrics(self) -> dict[str, int]:
-        """Add up the metrics that the functions wrote as EMF documents."""
-        sums: dict[str, int] = {}
+        """Add up the metrics that the functions wrote as EMF documents, those by the function alone."""
+        return {name: number for (name, words), number in self.counts().items() if not words}
+
+    def counts(self) -> dict[tuple[str, frozenset[str]], int]:
+        """Add up the metrics by name and the values of their dimensions but the function."""
+        sums: dict[tuple[str, frozenset[str]], int] = {}
         for line in self.output.splitlines():
             if not line.startswith('{"_aws"'):
                 continue
             document = json.loads(line)
             for directive in document["_aws"]["CloudWatchMetrics"]:
                 assert directive["Namespace"] == "Mailbearer"
-                assert directive["Dimensions"] == [["service"]]
+                (dimensions,) = directive["Dimensions"]
+                assert "service" in dimensions
+                words = frozenset(document[name] for name in dimensions if name != "service")
                 for metric in directive["Metrics"]:
                     (value,) = document[metric["Name"]]
-                    sums[metric["Name"]] = sums.get(metric["Name"], 0) + int(value)
+                    identity = (metric["Name"], words)
+                    sums[identity] = sums.get(identity, 0) + int(value)
         return sums
 
     def everything(self) -> str:

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from functions.accounts_api import app as accounts_api
+from functions.admin_api import app as admin_api
 from mailbearer.account import AccountState
 from mailbearer.api.description import described
 from mailbearer.config import Settings
@@ -36,6 +37,7 @@ ADDRESS = "orders@acme.example"
 OF_BROWSERS = {"show_consent_page", "finish_consent"}
 """The pages of a consent: whoever consents in a test walks them."""
 OF_ACCOUNTS = {(route.method, route.path) for route in accounts_api.routes_of(Wiring(Settings()))}
+OF_ADMIN = {(route.method, route.path) for route in admin_api.routes_of(Wiring(Settings()))}
 OTHERWISE = {("import_token", "token"): 409, ("add_suppressions", "list"): 200}
 """What comes of the examples that are not answered with the first status declared: nobody has that token."""
 SHOWN = {each.said["operationId"]: each.examples for each in operations()}
@@ -110,8 +112,12 @@ def test_an_answer_that_the_document_does_not_describe_is_noticed(
 
 def asked(stack: Stack, operation: Operation, parameters: dict[str, str], body: object = None) -> Answer:
     """Carry an operation out."""
-    accounts = (operation.method, operation.path) in OF_ACCOUNTS
-    ask, name = (stack.accounts, "accounts-get") if accounts else (stack.messages, "messages-get")
+    route = operation.method, operation.path
+    ask, name = stack.messages, "messages-get"
+    if route in OF_ACCOUNTS:
+        ask, name = stack.accounts, "accounts-get"
+    elif route in OF_ADMIN:
+        ask, name = stack.admin, "webhooks-list"
     changes: dict[str, Any] = {} if body is None else {"body": body}
     if operation.said["operationId"] == "list_messages":
         changes["query"] = {"account": ADDRESS}
@@ -156,6 +162,10 @@ def template(stack: Stack, _account: Account) -> dict[str, str]:
     return {"name": body["name"], "version": "1"}
 
 
+def webhook(stack: Stack, _account: Account) -> dict[str, str]:
+    return {"id": made(stack, "create_webhook", SHOWN["create_webhook"]["some"])["id"]}
+
+
 NEEDS: dict[str, Callable[[Stack, Account], dict[str, str]]] = {
     "reschedule_message": scheduled_message,
     "retry_message": held_message,
@@ -176,6 +186,8 @@ def prepared(stack: Stack, operation: Operation) -> dict[str, str]:
         return template(stack, account)
     if operation.path.startswith("/v1/messages/{id}"):
         return message(stack, account)
+    if operation.path.startswith("/v1/webhooks/{id}"):
+        return webhook(stack, account)
     return {"id": account.id}
 
 

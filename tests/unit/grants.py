@@ -23,6 +23,7 @@ from mailbearer.connecting.tickets import Tickets
 from mailbearer.connecting.unattended import UnattendedFlow
 from mailbearer.credential import Credential
 from mailbearer.directory import Directory
+from mailbearer.embargo import Embargo
 from mailbearer.errors import GrantRefused
 from mailbearer.ids import derived_id
 from mailbearer.ports.provider import AuthorizationServer, TokenAnswer
@@ -44,6 +45,7 @@ from tests.fakes import (
     FakeConsentStore,
     FakeCredentialVault,
     FakeEventBus,
+    FakeIncidentStore,
     FakeRegistrationStore,
     FakeRotationQueue,
     FakeTokenVault,
@@ -178,6 +180,7 @@ class Grants:
         self.accounts = FakeAccountStore()
         self.registrations = FakeRegistrationStore()
         self.consents = FakeConsentStore()
+        self.incidents = FakeIncidentStore()
         self.vault = FakeTokenVault()
         self.credentials = FakeCredentialVault()
         self.events = FakeEventBus()
@@ -290,7 +293,7 @@ class Grants:
             accounts=self.accounts,
             queue=self.rotation_queue,
             upkeep=self.upkeep(),
-            watch=lambda: self.watched.append(self.clock()),
+            watches=(lambda: self.watched.append(self.clock()),),
             log=self.log,
             spool=self.spool,
             trail=self.trail,
@@ -333,12 +336,17 @@ class Grants:
             random_bytes=self.random_bytes,
         )
 
+    def embargo(self) -> Embargo:
+        """Give what asks whether an incident forbids something."""
+        return Embargo(self.incidents)
+
     def tickets(self) -> Tickets:
         """Give the links of consents under way."""
         return Tickets(
             accounts=self.accounts,
             registrations=self.registrations,
             consents=self.consents,
+            embargo=self.embargo(),
             clock=self.clock,
             random_bytes=self.random_bytes,
             api_url="https://api.example",
@@ -362,6 +370,7 @@ class Grants:
             client=self.client(),
             definitions=self.definitions,
             identity=self.identity(),
+            embargo=self.embargo(),
             lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
             events=self.events,
             trail=self.trail,
@@ -414,6 +423,8 @@ class Grants:
         return Directory(
             accounts=self.accounts,
             registrations=self.registrations,
+            embargo=self.embargo(),
+            events=self.events,
             trail=self.trail,
             clock=self.clock,
             random_bytes=self.random_bytes,

@@ -25,6 +25,7 @@ from mailbearer.ledger_book import LedgerBook
 from mailbearer.mailbox_slots import MailboxSlots
 from mailbearer.message import Address, Message, MessageRecord, Outcome, Remedy, Verdict
 from mailbearer.mime import read_raw
+from mailbearer.news import MessageNews
 from mailbearer.providers import definition_of
 from mailbearer.quota import Quota
 from mailbearer.refreshing.lease import Lease
@@ -87,6 +88,7 @@ class Sending:
         per_mailbox: int = 1,
         size_limit: int = 1_000_000,
         refresh: tuple[TokenAnswer, ...] = (),
+        routine: bool = False,
     ) -> None:
         self.clock = FakeClock()
         self.random_bytes = CountedBytes()
@@ -105,6 +107,7 @@ class Sending:
         self.uploads = SimpleUploads()
         self.pointed = FakePointedContent()
         self.events = FakeEventBus()
+        self.routine = routine
         self.log = FakeAuditLog()
         self.spool = FakeAuditSpool()
         self.server = ScriptedAuthorizationServer(refresh=refresh)
@@ -136,6 +139,7 @@ class Sending:
     def start(self) -> None:
         """Begin with nothing in memory, as a new worker does."""
         self.trail = BufferedTrail(self.log, self.spool, self.clock, self.random_bytes, actor="worker")
+        self.news = MessageNews(self.events, self.trail, routine=self.routine)
         self.lifecycle = Lifecycle(
             accounts=self.accounts,
             lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
@@ -186,7 +190,7 @@ class Sending:
         """Join what takes messages from the queue to the provider."""
         comeback = self.comeback
         recorder = Recorder(
-            messages=self.messages, comeback=comeback, events=self.events, trail=self.trail, clock=self.clock
+            messages=self.messages, comeback=comeback, news=self.news, trail=self.trail, clock=self.clock
         )
         book = LedgerBook(ledgers=self.ledgers, trail=self.trail, clock=self.clock, random_bytes=self.random_bytes)
         quota = Quota(
@@ -229,7 +233,7 @@ class Sending:
                 looking=looking,
                 lifecycle=self.lifecycle,
                 circuit=circuit,
-                standing=Standing(accounts=self.accounts, events=self.events, trail=self.trail),
+                standing=Standing(accounts=self.accounts, events=self.events, trail=self.trail, clock=self.clock),
                 clock=self.clock,
                 random_bytes=self.random_bytes,
             ),
@@ -238,6 +242,7 @@ class Sending:
             looking=looking,
             quota=quota,
             scales=Scales(),
+            trail=self.trail,
             clock=self.clock,
             random_bytes=self.random_bytes,
         )
@@ -297,8 +302,10 @@ class Sending:
         return job
 
     def deliver(self, job: Job, *, seconds: float = 120) -> Delivered:
-        """Deliver a copy with this much time left."""
-        return self.delivery.deliver(job, deadline=self.clock() + seconds)
+        """Deliver a copy with this much time left, as a batch of its own."""
+        delivered = self.delivery.deliver(job, deadline=self.clock() + seconds)
+        self.news.publish()
+        return delivered
 
     def drop(self, body: str) -> None:
         """Let somebody put a body straight on the queue."""
@@ -338,9 +345,13 @@ class Sending:
         """Do what the worker does with one SQS message."""
         taken = self.door.take(body, sqs_id)
         if isinstance(taken, MessageRecord):
+            self.news.note(taken)
+            self.news.publish()
             return Delivered(Verb.FAILED if taken.problem_code else Verb.PUT_BACK, taken.problem_code or taken.status)
         if isinstance(taken, Drain):
-            return self.draining.drain(taken, deadline=self.clock() + 120)
+            drained = self.draining.drain(taken, deadline=self.clock() + 120)
+            self.news.publish()
+            return drained
         return self.deliver(taken)
 
     def _arrive(self, body: str, delay: float) -> None:

@@ -42,3 +42,9 @@ def test_every_problem_is_named_at_once() -> None:
     assert caught.value.detail == (
         "KEYS_TABLE is not set; QUEUE_URL is not set; EVENT_BUS is not set; MAILBEARER_LOCAL is neither true nor false."
     )
+
+
+@pytest.mark.parametrize("alone", ["JWT_ISSUER", "JWT_AUDIENCE"])
+def test_an_issuer_without_its_audience_is_told_and_the_reverse(alone: str) -> None:
+    with pytest.raises(ConfigurationInvalid, match="JWT_ISSUER and JWT_AUDIENCE need each other"):
+        read_settings({alone: "https://id.example"})

@@ -97,7 +97,7 @@ def test_a_consent_makes_the_mailbox_active_and_its_token_usable() -> None:
         "consent.grant intended",
         "consent.granted granted",
     ]
-    assert [name for name, _ in connecting.grants.events.published] == ["account.activated"]
+    assert [name for name, _ in connecting.grants.events.published] == ["account.connected"]
 
 
 def test_the_code_goes_once_with_the_verifier_and_the_exact_redirect_uri() -> None:

@@ -127,7 +127,7 @@ CRASHES = [
 
 def doomed(moment: str, kind: Callable[[str], BaseException | None]) -> tuple[Sending, Doom, Provider]:
     answers = tuple(TokenAnswer(access_token=f"access-{number}", expires_in=3600) for number in range(2, 9))
-    sending = Sending(refresh=answers, size_limit=2_000_000)
+    sending = Sending(refresh=answers, size_limit=2_000_000, routine=True)
     doom = Doom(sending, moment, kind)
     return sending, doom, Provider(doom)
 
@@ -152,6 +152,9 @@ def assert_kept(sending: Sending, doom: Doom, provider: Provider, intended: Stat
         assert record.id in sending.content.bodies, doom.struck
     events = [*sending.log.events, *(event for lot in sending.spool.lots.values() for event in lot)]
     assert any(event.subject == record.id and event.outcome == record.status for event in events), doom.struck
+    told = {str(detail["id"]) for kind, detail in sending.events.published if kind == f"message.{record.status}"}
+    assert len(told) <= 1, f"two facts of one after {doom.struck}"
+    assert told or any(event.action == "event.unpublished" for event in events), doom.struck
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -16,7 +16,9 @@ from mailbearer.errors import AuditUnavailable, Conflict, InvalidInput, Mailbear
 from tests.unit.grants import ADMIN, REGISTRATION, Grants, mailbox
 
 BODY = {"provider": REGISTRATION, "address": "ann@example.org"}
-FIELDS = ("provider", "address", "transport", "display_name", "aliases", "limits", "else")
+FIELDS = (
+    *("provider", "address", "transport", "display_name", "aliases", "limits", "contacts", "carries_notices", "else"),
+)
 HOSTILE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8),
     lambda inner: (
@@ -48,6 +50,8 @@ def test_a_new_mailbox_waits_for_consent_with_the_scopes_of_its_registration() -
         "display_name": "Ann Äther",
         "aliases": ["sales@example.org"],
         "limits": {"per_day": 500, "concurrency": 2},
+        "contacts": ["it@example.org"],
+        "carries_notices": True,
     }
     account = add(grants, body)
     assert grants.accounts.get(account.id) == account
@@ -56,6 +60,7 @@ def test_a_new_mailbox_waits_for_consent_with_the_scopes_of_its_registration() -
     assert account.scopes_wanted == ("openid", "mail.send")
     assert account.aliases == ("sales@example.org",)
     assert account.limits == (("concurrency", 2), ("per_day", 500))
+    assert (account.contacts, account.carries_notices) == (("it@example.org",), True)
     assert account.may_send_as("SALES@example.org")
     assert not account.may_send_as("ben@example.org")
 
@@ -109,6 +114,11 @@ def test_all_faults_come_at_once() -> None:
         ({"display_name": "\ud800"}, ("/display_name", "invalid_display_name")),
         ({"aliases": "a@example.org"}, ("/aliases", "not_a_list")),
         ({"aliases": ["a@example.org"] * 51}, ("/aliases", "not_a_list")),
+        ({"contacts": "a@example.org"}, ("/contacts", "not_a_list")),
+        ({"contacts": ["a@example.org"] * 11}, ("/contacts", "not_a_list")),
+        ({"contacts": ["a@example.org", "a"]}, ("/contacts/1", "invalid_address")),
+        ({"carries_notices": "yes"}, ("/carries_notices", "not_a_boolean")),
+        ({"carries_notices": 1}, ("/carries_notices", "not_a_boolean")),
         ({"limits": []}, ("/limits", "invalid_limits")),
         ({"limits": {"per_day": True}}, ("/limits", "invalid_limits")),
         ({"limits": {"per_century": 1}}, ("/limits", "invalid_limits")),
@@ -210,6 +220,7 @@ def test_pausing_and_resuming_are_audited_and_safe_to_repeat() -> None:
     assert directory.resume(active, ADMIN) is active
     assert (paused.state, active.state) == (AccountState.PAUSED, AccountState.ACTIVE)
     assert grants.actions() == ["account.paused paused", "account.resumed resumed"]
+    assert [kind for kind, _ in grants.events.published] == ["account.paused", "account.resumed"]
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])

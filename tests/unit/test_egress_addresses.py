@@ -105,7 +105,7 @@ def test_loopback_urls_are_for_a_local_stage(url: str) -> None:
         "https://",
         "https:///path",
         "https://user@example.com/",
-        "https://user:pw@example.com/",
+        "https://user:pw@example.com/",  # pragma: allowlist secret
         "https://@example.com/",
         "https://example.com/#fragment",
         "https://example.com/#",

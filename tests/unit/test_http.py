@@ -24,7 +24,17 @@ from mailbearer.errors import (
     Unavailable,
     UnknownAccount,
 )
-from mailbearer.http import PROBLEM_BASE, Request, Response, Route, problem_response, read_caller, read_request, respond
+from mailbearer.http import (
+    GUARD,
+    PROBLEM_BASE,
+    Request,
+    Response,
+    Route,
+    problem_response,
+    read_caller,
+    read_request,
+    respond,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,11 +106,7 @@ def answer(given: Any, routes: tuple[Route, ...] = ROUTES) -> tuple[int, Any, di
 def test_a_request_reaches_its_route(method: str, path: str, params: dict[str, str]) -> None:
     status, body, headers = answer(event(method, path))
     assert (status, body["params"], body["key"]) == (200, params, "key_1")
-    assert headers == {
-        "content-type": "application/json",
-        "cache-control": "no-store",
-        "x-content-type-options": "nosniff",
-    }
+    assert headers == {**GUARD, "content-type": "application/json", "x-request-id": "req-1"}
 
 
 @pytest.mark.parametrize(
@@ -272,10 +278,32 @@ def test_an_error_that_is_none_of_ours_is_logged_and_says_nothing() -> None:
     assert json.loads(response["body"])["code"] == "internal_error"
 
 
+@pytest.mark.parametrize("error", [NotFound("gone"), Unauthenticated("who?"), Unavailable("later"), ValueError("bug")])
+def test_every_answer_is_guarded_also_an_error(error: Exception) -> None:
+    routes = (Route("GET", "/v1/things", "", raising(error)),)
+    given = respond(event(), routes, unexpected=lambda: None)
+    assert given["headers"].items() >= GUARD.items()
+
+
+def test_what_guards_an_answer_lets_no_browser_keep_frame_run_or_tell_of_it() -> None:
+    policy = dict(part.strip().split(" ", 1) for part in GUARD["content-security-policy"].split(";"))
+    assert policy == {"default-src": "'none'", "frame-ancestors": "'none'"}
+    wanted = {
+        "cache-control": "no-store",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+    }
+    assert wanted.items() <= GUARD.items()
+    assert int(GUARD["strict-transport-security"].removeprefix("max-age=")) >= 365 * 24 * 3600
+
+
 def test_an_answer_without_a_body_has_none() -> None:
     assert Response(204).as_event() == {
         "statusCode": 204,
-        "headers": {"cache-control": "no-store", "x-content-type-options": "nosniff"},
+        "headers": {**GUARD},
         "body": "",
         "isBase64Encoded": False,
     }

@@ -28,6 +28,7 @@ from mailbearer.refreshing.lifecycle import FORCED_EVERY
 from mailbearer.refreshing.token_cache import TokenCache
 from mailbearer.token import StoredToken, TokenSet, planned_version
 from tests.fakes import ScriptedAuthorizationServer
+from tests.fakes.events import facts
 from tests.unit.grants import REGISTRATION, Grants, Waiting, answer
 
 if TYPE_CHECKING:
@@ -344,8 +345,8 @@ def test_a_refused_grant_asks_for_consent_with_an_event_and_an_audit_event() -> 
     assert dead.value.reason == account.reason == "grant_expired_or_revoked"
     assert account.state is AccountState.CONSENT_REQUIRED
     assert (account.token.lease_owner, account.token.due_at) == ("", 0)
-    detail = {"account": account.id, "address": "ann@example.org", "reason": "grant_expired_or_revoked"}
-    assert grants.events.published == [("account.consent_required", detail)]
+    about = {"account": account.id, "address": "ann@example.org", "provider": account.provider}
+    assert facts(grants.events.published) == [("token.rejected", about | {"reason": "grant_expired_or_revoked"})]
     assert "token.rejected rejected" in grants.log.actions
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailbearer.account import AccountState
+from mailbearer.caller import Caller
 from mailbearer.errors import InvalidInput
 from mailbearer.lookup import find_account
 from tests.contract.nouns import account
@@ -66,3 +67,16 @@ def test_a_no_holds_for_the_account_as_it_is_now(old: Account | None) -> None:
     accounts = store()
     accounts.lagging[ANN.id] = old
     assert find_account(accounts, ANN.id, as_it_is=False) == ANN
+
+
+def test_an_account_that_is_not_the_callers_is_not_there() -> None:
+    caller = Caller(key_id="key_1", scopes=frozenset(), accounts=frozenset({"acc_another"}))
+    twin = account("twin", address=ANN.address)
+    assert find_account(store(), ANN.id, caller) is None
+    assert find_account(store(twin), ANN.address.lower(), caller) is None
+
+
+def test_of_two_accounts_with_one_address_a_bound_caller_means_its_own() -> None:
+    caller = Caller(key_id="key_1", scopes=frozenset(), accounts=frozenset({ANN.id}))
+    twin = account("twin", address=ANN.address)
+    assert find_account(store(twin), ANN.address.lower(), caller) == ANN

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SECRET = "aB3-dE6_gH9.jK2lM5nO8"
-JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"  # pragma: allowlist secret
 STATE = "Zx9" + "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"
 
 
@@ -54,6 +54,10 @@ def test_a_secret_is_blackened_in_every_form_it_comes_in(text: str) -> None:
 
 def test_a_long_token_without_a_digit_is_blackened_too() -> None:
     assert blacken("Bearer " + "abcdefghijklmnopqrstuvwx") == "Bearer [secret]"
+
+
+def test_a_webhooks_signing_secret_is_blackened() -> None:
+    assert blacken("sent whsec_c2VjcmV0IG9mIGEgd2ViaG9vaw==.") == "sent whsec_[secret]."
 
 
 @pytest.mark.parametrize("token", [JWT, "ya29.a0AfH6SMBx", "ya29.A-0_b.c"])

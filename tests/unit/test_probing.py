@@ -312,7 +312,7 @@ def test_a_grant_that_was_revoked_at_the_provider_is_known_with_the_next_probe()
     assert probed.valid is False
     assert probed.account.state is grants.now().state is AccountState.CONSENT_REQUIRED
     assert grants.now().reason == "grant_expired_or_revoked"
-    assert told(grants) == ["account.consent_required"]
+    assert told(grants) == ["token.rejected"]
     assert grants.now().due_at == grants.now().notice_at == grants.clock(), "its owner is to be told"
 
 
@@ -323,7 +323,7 @@ def test_a_fresh_token_that_is_refused_too_is_a_finding_that_is_told_once() -> N
         assert look(grants) is False
         later(grants)
     assert grants.now().probe.code == "fresh_token_refused"
-    assert told(grants) == ["account.token_invalid"]
+    assert told(grants) == ["token.unusable"]
     assert grants.actions().count("token.unusable invalid") == 1
     assert grants.now().state is AccountState.ACTIVE
 
@@ -365,7 +365,7 @@ def test_a_scope_that_went_or_came_is_audited_and_published_once_for_each_change
         ("drifted", {"scope_excessive": "mail.read"}),
         ("mended", {}),
     ]
-    assert told(grants) == ["account.scope_drift"] * 3
+    assert told(grants) == ["token.scope_drift"] * 3
     assert grants.now().scopes_granted == ("mail.send",)
 
 
@@ -386,9 +386,9 @@ def test_scopes_compare_by_the_names_they_were_asked_for() -> None:
 def test_what_a_refresh_has_told_already_is_not_told_again() -> None:
     grants = played(refresh=[answer(2, scope="openid")], introspect=[active("openid")])
     grants.lifecycle().rotate(grants.now())
-    assert told(grants) == ["account.scope_drift"]
+    assert told(grants) == ["token.scope_drift"]
     look(grants)
-    assert told(grants) == ["account.scope_drift"]
+    assert told(grants) == ["token.scope_drift"]
 
 
 @pytest.mark.parametrize("name", ["ann@example.org", "Sales@Example.org"])

@@ -20,6 +20,7 @@ from mailbearer.errors import (
 from mailbearer.providers import definition_of
 from mailbearer.token import TokenState
 from tests.fakes import ScriptedAuthorizationServer
+from tests.fakes.events import facts
 from tests.unit.grants import Grants, answer
 
 if TYPE_CHECKING:
@@ -142,8 +143,9 @@ def test_a_refused_registration_is_asked_about_ever_more_rarely_up_to_an_hour() 
 def test_a_refused_registration_is_published_once_for_each_finding() -> None:
     grants = scripted(SECRET_EXPIRED, SECRET_EXPIRED, ClientRefused("gone", finding="registration_deleted"))
     try_until_dead_or_given(grants, 3)
-    detail = {"account": grants.now().id, "address": "ann@example.org", "registration": "acme"}
-    assert grants.events.published == [
+    account = {"account": grants.now().id, "address": "ann@example.org", "provider": "acme"}
+    detail = account | {"registration": "acme"}
+    assert facts(grants.events.published) == [
         ("registration.refused", detail | {"reason": "client_secret_expired"}),
         ("registration.refused", detail | {"reason": "registration_deleted"}),
     ]
@@ -323,7 +325,7 @@ def test_a_google_app_in_testing_is_told_once_with_the_date_on_which_mail_would_
     assert (grants.now().token.ending, grants.now().token.grant_ends_at) == ("registration_in_testing", end)
     ((name, detail),) = grants.events.published
     assert (name, detail["reason"], detail["ends_at"]) == (
-        "account.grant_ends",
+        "grant.ends",
         "registration_in_testing",
         "2025-06-22T15:06:40.000Z",
     )
@@ -338,7 +340,7 @@ def test_the_end_is_told_with_the_consent_already_and_no_refresh_tells_it_again(
     assert account.token.ending == "registration_in_testing"
     grants.clock.advance(10)
     grants.lifecycle().usable(grants.now(), needed_for=5)
-    assert [name for name, _ in grants.events.published] == ["account.activated", "account.grant_ends"]
+    assert [name for name, _ in grants.events.published] == ["account.connected", "grant.ends"]
 
 
 def test_a_new_grant_leaves_nothing_of_the_old_one() -> None:
@@ -390,8 +392,8 @@ def test_a_narrowed_and_a_widened_scope_are_audited_and_published() -> None:
     process.usable(grants.now(), needed_for=5)
     assert grants.now().scopes_granted == ("openid", "mail.send", "mail.read")
     assert [(name, detail["scope_missing"], detail["scope_excessive"]) for name, detail in grants.events.published] == [
-        ("account.scope_drift", "mail.send", ""),
-        ("account.scope_drift", "", "mail.read mail.send"),
+        ("token.scope_drift", "mail.send", ""),
+        ("token.scope_drift", "", "mail.read mail.send"),
     ]
     assert grants.actions(process).count("token.scope_narrowed narrowed") == 1
     refreshed = [event for event in grants.log.events if event.action == "token.refreshed"]

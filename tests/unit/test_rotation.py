@@ -449,7 +449,7 @@ def test_a_watch_that_cannot_look_stops_nothing_and_is_told(trouble: Exception, 
     def down() -> None:
         raise trouble
 
-    summary = replace(grants.rotation(), watch=down).run(deadline=grants.clock() + 290)
+    summary = replace(grants.rotation(), watches=(down,)).run(deadline=grants.clock() + 290)
     assert summary.refreshed == 1
     assert summary.problems == {"watch": word}
     with pytest.raises(type(trouble)):

@@ -43,7 +43,13 @@ def add(grants: Grants) -> Connected:
 
 
 def flow(grants: Grants) -> TokenlessFlow:
-    return TokenlessFlow(accounts=grants.accounts, events=grants.events, trail=grants.trail, clock=grants.clock)
+    return TokenlessFlow(
+        accounts=grants.accounts,
+        embargo=grants.embargo(),
+        events=grants.events,
+        trail=grants.trail,
+        clock=grants.clock,
+    )
 
 
 def connect(grants: Grants, account: Account) -> Account:
@@ -62,7 +68,7 @@ def test_a_mailbox_of_the_sandbox_is_active_at_once_and_nothing_is_stored_or_ask
     assert (connected.account.state, connected.account.transport) == (AccountState.ACTIVE, "sandbox")
     assert (connected.missing, connected.excessive) == ((), ())
     assert grants.vault.secrets == {}
-    assert [name for name, _ in grants.events.published] == ["account.activated"]
+    assert [name for name, _ in grants.events.published] == ["account.connected"]
     grants.trail.flush()
     assert grants.log.actions == [
         "consent.grant intended",

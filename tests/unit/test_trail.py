@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import NamedTuple
 
 import pytest
 
 from mailbearer.errors import AuditUnavailable, Unavailable
-from mailbearer.trail import BufferedTrail
+from mailbearer.trail import BufferedTrail, Noted
 from tests.fakes import CountedBytes, FakeAuditLog, FakeAuditSpool, FakeClock
 
 DOWN = AuditUnavailable("the log is down")
@@ -99,3 +100,61 @@ def test_many_threads_note_and_flush_and_nothing_is_lost_or_doubled(audit: Audit
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(200)))
     assert sorted(event.subject for event in audit.log.events) == sorted(f"msg_{number}" for number in range(200))
+
+
+def test_what_is_about_one_thing_carries_its_facts_and_what_is_said_of_an_event_itself_goes_before(
+    audit: Audit,
+) -> None:
+    with audit.trail.about(correlation_id="req-1", provider="google"):
+        with audit.trail.about(ms="12", provider=""):
+            audit.trail.note("message.sent", "msg_1", "sent", ms="13")
+        audit.trail.note("message.held", "msg_2", "held")
+    audit.trail.note("message.held", "msg_3", "held")
+    audit.trail.flush()
+    facts = [event.facts for event in audit.log.events]
+    assert facts == [
+        (("correlation_id", "req-1"), ("ms", "13")),
+        (("correlation_id", "req-1"), ("provider", "google")),
+        (),
+    ]
+
+
+def test_each_thread_has_facts_of_its_own(audit: Audit) -> None:
+    together = Barrier(8)
+
+    def work(number: int) -> None:
+        with audit.trail.about(correlation_id=f"req-{number}"):
+            together.wait(5)
+            audit.trail.note("message.sent", f"msg-{number}", "sent")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    audit.trail.flush()
+    assert all(event.facts == (("correlation_id", event.subject.replace("msg", "req")),) for event in audit.log.events)
+
+
+def test_an_error_ends_what_it_was_about(audit: Audit) -> None:
+    with pytest.raises(RuntimeError), audit.trail.about(correlation_id="req-1"):
+        raise RuntimeError
+    assert audit.trail.correlation == ""
+
+
+def test_the_correlation_is_the_request_unless_another_is_named(audit: Audit) -> None:
+    audit.trail.request_id = "invocation-1"
+    assert audit.trail.correlation == "invocation-1"
+    with audit.trail.about(correlation_id="req-1"):
+        assert audit.trail.correlation == "req-1"
+    assert audit.trail.correlation == "invocation-1"
+
+
+def test_what_was_noted_is_counted_once_though_it_could_not_be_written(audit: Audit) -> None:
+    audit.log.faults.before("write", DOWN)
+    audit.spool.faults.before("keep", Unavailable("S3 is down"))
+    with audit.trail.about(provider="google"):
+        audit.trail.note("message.sent", "msg_1", "sent")
+        audit.trail.note("message.sent", "msg_2", "sent")
+    with pytest.raises(Unavailable):
+        audit.trail.flush()
+    assert audit.trail.take_noted() == {Noted("message.sent", "sent", "", "google"): 2}
+    audit.trail.flush()
+    assert audit.trail.take_noted() == {}

@@ -87,7 +87,7 @@ def test_a_mailbox_that_proves_itself_is_active_at_once_and_holds_no_refresh_tok
         "account.added added",
         "consent.granted granted",
     ]
-    assert [name for name, _ in adding.grants.events.published] == ["account.activated"]
+    assert [name for name, _ in adding.grants.events.published] == ["account.connected"]
 
 
 def test_a_service_account_asks_for_the_mailbox_by_its_address() -> None:

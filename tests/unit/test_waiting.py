@@ -11,6 +11,7 @@ from mailbearer.comeback import MAX_QUEUE_DELAY
 from mailbearer.delivery.delivered import Delivered, Verb
 from mailbearer.message import Outcome, Remedy, Status, Verdict
 from mailbearer.ports.provider import TokenAnswer
+from tests.fakes.events import facts
 from tests.unit.sending import ACCEPTED, Sending, refusal
 
 if TYPE_CHECKING:
@@ -111,14 +112,21 @@ def test_what_somebody_may_have_to_look_at_is_published(status: str) -> None:
     sending = Sending(outcome)
     message_id = sending.accept(tags=["order"], metadata={"order": "7"}).id
     sending.work()
-    assert sending.events.published == [
+    record = sending.record(message_id)
+    assert facts(sending.events.published) == [
         (
             f"message.{status}",
             {
                 "message": message_id,
                 "account": sending.ann.id,
                 "status": status,
-                "code": outcome.code,
+                "message_id": record.message_id,
+                "provider_id": None,
+                "sent_at": None,
+                "retry_at": None,
+                "attempts": 1,
+                "problem": {"code": outcome.code, "detail": outcome.detail},
+                "refused": [],
                 "tags": ["order"],
                 "metadata": {"order": "7"},
             },

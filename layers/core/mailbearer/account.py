@@ -53,6 +53,7 @@ class Account:
     `notice_at` is when its owner is to be told that the grant died, 0 = he need not be, or has been.
     `pause_kept` says that the operator had paused the mailbox when its grant died, so that it comes back paused.
     `incident` is the id of the incident that shut it, empty if none did: its mail then waits instead of failing.
+    `shut_from` is the state in which that incident found it.
     `contacts` are told when the mailbox needs its owner, its own address if there are none. `carries_notices` says that
     such notices about other mailboxes may be sent through it.
     `revocation_pending` says that the provider or the vault has still to be told of a revocation. `revision` grows by
@@ -85,8 +86,19 @@ class Account:
     notice_at: float = 0
     grants: tuple[float, ...] = ()
     incident: str = ""
+    shut_from: str = ""
     contacts: tuple[str, ...] = ()
     carries_notices: bool = False
+
+    @property
+    def is_shut(self) -> bool:
+        """Tell whether an incident shuts it: nothing is sent or connected, and its mail waits."""
+        return self.state is AccountState.REVOKED and bool(self.incident)
+
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether its mail has nothing to wait for: it was revoked, and by no incident."""
+        return self.state is AccountState.REVOKED and not self.incident
 
     @property
     def due_at(self) -> float:

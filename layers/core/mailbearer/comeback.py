@@ -34,6 +34,7 @@ class Comeback:
 
         What waits longer than the queue can hold it back has to be parked. Raises `Unavailable`.
         """
+        job = job if job.correlation else replace(job, correlation=self.trail.correlation)
         wait = at - self.clock()
         if wait > MAX_QUEUE_DELAY:
             far = replace(job, message=None, record=None)
@@ -60,7 +61,7 @@ class Comeback:
         try:
             self.content.delete(record.id, scheduled=bool(record.send_at))
         except Unavailable as error:
-            self.trail.note("message.content_kept", record.id, "kept", reason=error.code)
+            self.trail.note("message.content_kept", record.id, "kept", reason=error.code, account=record.account)
 
     def _queue(self, job: Job, delay: float) -> None:
         """Queue a copy, its content through the bucket if it is big."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _NAMES = {
     "stage": "MAILBEARER_STAGE",
     "api_url": "API_URL",
+    "jwt_issuer": "JWT_ISSUER",
+    "jwt_audience": "JWT_AUDIENCE",
     "messages_table": "MESSAGES_TABLE",
     "accounts_table": "ACCOUNTS_TABLE",
     "consents_table": "CONSENTS_TABLE",
@@ -32,6 +34,7 @@ _NAMES = {
     "secrets_prefix": "SECRETS_PREFIX",
     "audit_log_group": "AUDIT_LOG_GROUP",
     "event_bus": "EVENT_BUS",
+    "owner_topic_arn": "OWNER_TOPIC_ARN",
     "webhooks_table": "WEBHOOKS_TABLE",
     "incidents_table": "INCIDENTS_TABLE",
     "notification_queue_url": "NOTIFICATION_QUEUE_URL",
@@ -48,6 +51,8 @@ class Settings:
     stage: str = ""
     local: bool = False
     api_url: str = ""
+    jwt_issuer: str = ""
+    jwt_audience: str = ""
     messages_table: str = ""
     accounts_table: str = ""
     consents_table: str = ""
@@ -68,6 +73,8 @@ class Settings:
     kms_key_id: str = ""
     audit_log_group: str = ""
     event_bus: str = ""
+    message_events: str = "exceptions"
+    owner_topic_arn: str = ""
     webhooks_table: str = ""
     incidents_table: str = ""
     notification_queue_url: str = ""
@@ -85,6 +92,11 @@ def read_settings(environment: Mapping[str, str], *needed: str) -> Settings:
     local = environment.get("MAILBEARER_LOCAL", "false").strip().lower()
     if local not in {"true", "false"}:
         problems.append("MAILBEARER_LOCAL is neither true nor false")
+    told = environment.get("MESSAGE_EVENTS", "exceptions").strip()
+    if told not in {"exceptions", "all"}:
+        problems.append("MESSAGE_EVENTS is neither exceptions nor all")
+    if bool(values["jwt_issuer"]) != bool(values["jwt_audience"]):
+        problems.append("JWT_ISSUER and JWT_AUDIENCE need each other")
     workers = environment.get("WORKERS", "10").strip()
     if not (workers.isascii() and workers.isdigit() and int(workers)):
         problems.append("WORKERS is no number from 1 on")
@@ -95,5 +107,6 @@ def read_settings(environment: Mapping[str, str], *needed: str) -> Settings:
         kms_key_id=environment.get("KMS_KEY_ID", "").strip(),
         function=environment.get("AWS_LAMBDA_FUNCTION_NAME", "mailbearer"),
         workers=int(workers),
+        message_events=told,
         **{**values, "api_url": values["api_url"].rstrip("/")},
     )

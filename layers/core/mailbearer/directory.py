@@ -10,23 +10,26 @@ from mailbearer.addresses import escape_pointer, read_address, unsafe_in_header
 from mailbearer.errors import Conflict, Fault, InvalidInput, NotFound
 from mailbearer.ids import new_id
 from mailbearer.lookup import find_account
+from mailbearer.news import News
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mailbearer.caller import Caller
+    from mailbearer.embargo import Embargo
     from mailbearer.ports import Clock, RandomBytes
+    from mailbearer.ports.channels import EventBus
     from mailbearer.ports.stores import AccountStore, RegistrationStore
     from mailbearer.registration import Registration
     from mailbearer.trail import Trail
 
 _LONGEST_HOLD = 28 * 86_400  # seconds; the content bucket keeps what waits for 30 days
 _LIMITS = ("per_minute", "per_day", "recipients_per_day", "recipients_per_message", "concurrency", "hold_for")
-_CREATE = frozenset({"provider", "address", "transport", "display_name", "aliases", "limits"})
-_CHANGE = frozenset({"display_name", "aliases", "limits"})
+_CHANGE = frozenset({"display_name", "aliases", "limits", "contacts", "carries_notices"})
+_CREATE = _CHANGE | {"provider", "address", "transport"}
 _GONE = frozenset({AccountState.REVOKED})
 _NOT_SENDING = frozenset({AccountState.PENDING_CONSENT, AccountState.CONSENT_REQUIRED, AccountState.REVOKED})
-_MAX_NAME, _MAX_ALIASES, _MAX_PROVIDER, _MAX_LIMIT = 200, 50, 64, 1_000_000_000
+_MAX_NAME, _MAX_ALIASES, _MAX_CONTACTS, _MAX_PROVIDER, _MAX_LIMIT = 200, 50, 10, 64, 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,17 @@ class Directory:
 
     accounts: AccountStore
     registrations: RegistrationStore
+    embargo: Embargo
+    events: EventBus
     trail: Trail
     clock: Clock
     random_bytes: RandomBytes
 
     def draft(self, body: object) -> Draft:
-        """Read what is to be added; nothing is stored. Raises `InvalidInput` with all faults, `Conflict` for a twin."""
+        """Read what is to be added; nothing is stored.
+
+        Raises `InvalidInput` with all faults, `Conflict` for a twin or what an incident forbids.
+        """
         fields = _object(body)
         faults = _unknown(fields, _CREATE)
         registration = self._registration(fields, faults)
@@ -75,14 +83,14 @@ class Directory:
             created_at=now,
             updated_at=now,
         )
+        self.embargo.check(account)
         return Draft(replace(account, **changes), registration, standing)
 
     def add(self, draft: Draft, caller: Caller) -> Account:
         """Add a mailbox as drafted; one that stands already is changed to that."""
         account, standing, name = draft.account, draft.standing, draft.registration.name
         if standing is not None:
-            fields = ("display_name", "aliases", "limits")
-            changes = {field: getattr(account, field) for field in fields}
+            changes = {field: getattr(account, field) for field in _CHANGE}
             return self._replace(standing, **changes) if account != standing else standing
         self.trail.intend("account.add", account.id, actor=caller.key_id, registration=name)
         self.accounts.create(account)
@@ -90,7 +98,10 @@ class Directory:
         return account
 
     def change(self, account: Account, body: object, caller: Caller) -> Account:
-        """Change name, aliases or limits. Raises `InvalidInput` with all faults, `Conflict`."""
+        """Change name, aliases, limits, or whom notices go to and through.
+
+        Raises `InvalidInput` with all faults, `Conflict`.
+        """
         fields = _object(body)
         faults = _unknown(fields, _CHANGE)
         changes = _read_changes(fields, faults)
@@ -109,17 +120,20 @@ class Directory:
             raise Conflict(msg)
         paused = self._replace(account, state=AccountState.PAUSED)
         self.trail.note("account.paused", account.id, "paused", actor=caller.key_id)
+        News(self.events, self.trail, self.clock).publish("account.paused", paused)
         return paused
 
     def resume(self, account: Account, caller: Caller) -> Account:
-        """Let a paused mailbox send again. Raises `Conflict` unless it is paused."""
+        """Let a paused mailbox send again. Raises `Conflict` unless it is paused, or if an incident forbids it."""
         if account.state is AccountState.ACTIVE:
             return account
         if account.state is not AccountState.PAUSED:
             msg = f"Only a paused mailbox can be resumed; this one is {account.state}."
             raise Conflict(msg)
+        self.embargo.check(account)
         active = self._replace(account, state=AccountState.ACTIVE, drain_from=self.clock())
         self.trail.note("account.resumed", account.id, "resumed", actor=caller.key_id)
+        News(self.events, self.trail, self.clock).publish("account.resumed", active)
         return active
 
     def remove(self, account: Account, caller: Caller) -> None:
@@ -132,8 +146,8 @@ class Directory:
 
     def find(self, account_id: str, caller: Caller) -> Account:
         """Find an account by id or address. Raises `NotFound`, the same for what is not the caller's."""
-        account = find_account(self.accounts, account_id)
-        if account is None or not caller.may_use(account.id):
+        account = find_account(self.accounts, account_id, caller)
+        if account is None:
             msg = "There is no such account."
             raise NotFound(msg)
         return account
@@ -157,9 +171,14 @@ class Directory:
     def _twin(self, address: str, registration: Registration) -> Account | None:
         """Give the account that an unattended registration connects anew under its old id; elsewhere there is a link.
 
-        Raises `Conflict` if the address stands already.
+        Raises `Conflict` if the address stands already, or is that of a mailbox which an incident shuts.
         """
-        twins = [one for one in self.accounts.by_address(address.lower()) if one.provider == registration.name]
+        found = self.accounts.by_address(address.lower())
+        for one in found:
+            if one.is_shut:
+                # Whoever has the mailbox in hand must not come in by another account of it.
+                self.embargo.check(one)
+        twins = [one for one in found if one.provider == registration.name]
         idle = _NOT_SENDING if registration.flow.unattended else _GONE
         for twin in twins:
             if twin.state not in idle:
@@ -193,6 +212,14 @@ def _unknown(fields: Mapping[str, Any], known: frozenset[str]) -> list[Fault]:
     return [Fault(f"/{escape_pointer(name)}", "unknown_field", detail) for name in fields if name not in known]
 
 
+def _read_addresses(field: str, given: object, most: int, faults: list[Fault]) -> tuple[str, ...]:
+    if not isinstance(given, list) or len(given) > most:
+        faults.append(Fault(f"/{field}", "not_a_list", f"{field} is a list of at most {most} addresses."))
+        return ()
+    read = [read_address(one, f"/{field}/{index}", faults) for index, one in enumerate(given)]
+    return tuple(one.email for one in read if one is not None)
+
+
 def _read_changes(fields: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if (name := fields.get("display_name")) is not None:
@@ -200,12 +227,13 @@ def _read_changes(fields: Mapping[str, Any], faults: list[Fault]) -> dict[str, A
             detail = f"display_name is a string of at most {_MAX_NAME} characters without control characters."
             faults.append(Fault("/display_name", "invalid_display_name", detail))
         changes["display_name"] = name
-    if (aliases := fields.get("aliases")) is not None:
-        if not isinstance(aliases, list) or len(aliases) > _MAX_ALIASES:
-            faults.append(Fault("/aliases", "not_a_list", f"aliases is a list of at most {_MAX_ALIASES} addresses."))
-        else:
-            read = [read_address(alias, f"/aliases/{index}", faults) for index, alias in enumerate(aliases)]
-            changes["aliases"] = tuple(alias.email for alias in read if alias is not None)
+    for name, most in (("aliases", _MAX_ALIASES), ("contacts", _MAX_CONTACTS)):
+        if (given := fields.get(name)) is not None:
+            changes[name] = _read_addresses(name, given, most, faults)
+    if (carries := fields.get("carries_notices")) is not None:
+        if not isinstance(carries, bool):
+            faults.append(Fault("/carries_notices", "not_a_boolean", "carries_notices is true or false."))
+        changes["carries_notices"] = carries
     if (limits := fields.get("limits")) is not None:
         if not isinstance(limits, dict) or not all(
             name in _LIMITS

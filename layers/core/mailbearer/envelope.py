@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ a put and a get cost less."""
 _MARK = "mailbearer_job"
 _DRAIN_MARK = "mailbearer_drain"
 _REDRIVEN_MARK = "mailbearer_redriven"
+_CORRELATION = re.compile("[!-~]{1,64}")
 _WRAPPINGS = 3  # EventBridge -> SNS -> SQS is the deepest that is of use
 _POINTERS = frozenset(
     {
@@ -38,7 +40,8 @@ class Job:
     `message` is None if the content lies in the content bucket. `record` is what was recorded when a new message was
     queued: the first copy needs no look at the table to be tried, since the intent is written on condition that
     nothing has changed. `look` asks to look for a message of unknown fate in the mailbox, and not to send it.
-    `turn` (epoch seconds) is when the mailbox's ledger lets it go, 0 if it has not been asked.
+    `turn` (epoch seconds) is when the mailbox's ledger lets it go, 0 if it has not been asked. `correlation` is the id
+    of the request that brought it here, empty in copies from before there was one.
     """
 
     id: str
@@ -48,13 +51,15 @@ class Job:
     record: MessageRecord | None = None
     look: bool = False
     turn: float = 0
+    correlation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
-    """The task to send what was held for a mailbox, the oldest first."""
+    """The task to send what was held for a mailbox, the oldest first; `correlation` as of a `Job`."""
 
     account: str
+    correlation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +89,8 @@ def write_job(job: Job) -> str:
         whole["look"] = True
     if job.turn:
         whole["turn"] = job.turn
+    if job.correlation:
+        whole["correlation"] = job.correlation
     if job.message is not None:
         whole["message"] = pack(job.message)
         if job.record is not None:
@@ -95,7 +102,10 @@ def write_job(job: Job) -> str:
 
 def write_drain(drain: Drain) -> str:
     """Write the task of draining as an SQS body."""
-    return _compact({_DRAIN_MARK: 1, "account": drain.account})
+    whole: dict[str, Any] = {_DRAIN_MARK: 1, "account": drain.account}
+    if drain.correlation:
+        whole["correlation"] = drain.correlation
+    return _compact(whole)
 
 
 def write_content(message: Message) -> str:
@@ -124,7 +134,7 @@ def read_body(text: str, sqs_message_id: str) -> Job | Drain | Dropped | Pointer
         if body.get(_MARK) == 1:
             return _read_job(body)
         if body.get(_DRAIN_MARK) == 1:
-            return Drain(account=str(body.get("account", "")))
+            return Drain(account=str(body.get("account", "")), correlation=_correlation(body))
         if body.get(_REDRIVEN_MARK) == 1:
             body, key = _parse(body.get("body")), str(body.get("key") or key)
     return _read_dropped(body, key)
@@ -246,11 +256,18 @@ def _read_job(body: Mapping[str, Any]) -> Job:
             message=unpack(packed) if packed is not None else None,
             look=bool(body.get("look")),
             turn=float(body.get("turn", 0)),
+            correlation=_correlation(body),
         )
         return replace(job, record=_new_record(job.id, job.message, recorded)) if job.message and recorded else job
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         msg = f"The body says that it is a job of Mailbearer's but is not whole ({type(error).__name__})."
         raise MalformedBody(msg) from error
+
+
+def _correlation(body: Mapping[str, Any]) -> str:
+    """Read the id of the request that a job came of; what is no id counts as none: many may send to the queue."""
+    given = body.get("correlation")
+    return given if isinstance(given, str) and _CORRELATION.fullmatch(given) else ""
 
 
 def _new_record(message_id: str, message: Message, rest: list[Any]) -> MessageRecord:

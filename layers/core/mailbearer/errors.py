@@ -130,6 +130,13 @@ class AccountRevoked(Conflict):
     title = "The mailbox was revoked"
 
 
+class IncidentDeclared(Conflict):
+    """An incident that is not resolved yet shuts the mailbox."""
+
+    code = "incident_declared"
+    title = "The mailbox is shut by an incident"
+
+
 class Unavailable(MailbearerError):
     """A part we depend on did not do its work; the same request again is safe."""
 

@@ -136,6 +136,8 @@ def _findings(account: Account, now: float, drift: Drift) -> Iterator[_Finding]:
         if _in_table(account.reason):
             yield _Finding(account.reason, token.failure_raw)
         yield _Finding("consent_required", token.failure_raw, _reason(account))
+    elif account.is_shut:
+        yield _Finding("incident_declared", more=f"It is {account.incident}.")
     elif account.state in {AccountState.PENDING_CONSENT, AccountState.REVOKED}:
         yield _Finding(f"account_{account.state}", more=_reason(account))
     else:

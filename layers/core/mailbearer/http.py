@@ -26,6 +26,20 @@ from mailbearer.errors import (
 
 PROBLEM_BASE = "https://github.com/mailbearer/mailbearer/blob/main/docs/reference/problems.md#"
 
+GUARD: Mapping[str, str] = {
+    "cache-control": "no-store",
+    # Should a browser ever take an answer for a page: nothing runs, nothing is loaded and nobody frames it.
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=63072000",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""The header fields of every answer, also of those that are errors; a page replaces the policy by its own."""
+
 _STATUS: tuple[tuple[type[MailbearerError], int], ...] = (
     (InvalidInput, 422),
     (MalformedBody, 400),
@@ -90,7 +104,7 @@ class Response:
 
     def as_event(self) -> dict[str, Any]:
         """Give the answer as API Gateway wants it (payload format 2.0)."""
-        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+        headers = dict(GUARD)
         if self.body is None:
             text = ""
         elif isinstance(self.body, bytes):
@@ -135,18 +149,20 @@ def respond(event: Mapping[str, Any], routes: Sequence[Route], *, unexpected: Ca
     """Answer one API Gateway event; every error becomes a problem document.
 
     `unexpected` is called inside the handling of an error that is none of ours, so that it can be logged with its
-    traceback.
+    traceback. The field `x-request-id` names the request as logs and audit events do.
     """
     try:
         request = read_request(event)
-        return _dispatch(request, routes).as_event()
+        response = _dispatch(request, routes)
     except MailbearerError as error:
-        return problem_response(error).as_event()
+        response = problem_response(error)
     except Exception:  # noqa: BLE001 - the process edge: the caller gets a problem document, the log the traceback
         unexpected()
-        return _problem(
-            500, "internal_error", "Something went wrong", "The error was logged; try again later."
-        ).as_event()
+        response = _problem(500, "internal_error", "Something went wrong", "The error was logged; try again later.")
+    answer = response.as_event()
+    if request_id := event.get("requestContext", {}).get("requestId"):
+        answer["headers"]["x-request-id"] = request_id
+    return answer
 
 
 def read_request(event: Mapping[str, Any]) -> Request:

@@ -31,7 +31,9 @@ class IncidentState(StrEnum):
 class Incident:
     """One emergency; `target` is an account's id or a registration's name, empty for all; times are epoch seconds.
 
-    `since` is from when on what was sent is part of the report. `revision` grows by one with every change.
+    `since` is from when on what was sent is part of the report. `enable_keys` says that its resolution
+    enables the API keys again that it disabled. `settled_at` is when, after that, all had come back that can.
+    `revision` grows by one with every change.
     """
 
     id: str
@@ -46,13 +48,22 @@ class Incident:
     resolved_at: float = 0
     resolved_by: str = ""
     disable_keys: bool = False
+    enable_keys: bool = False
+    settled_at: float = 0
     drill: bool = False
     revision: int = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it still shuts what it covers."""
+        return self.state is not IncidentState.RESOLVED
+
     def covers(self, account_id: str, registration: str) -> bool:
         """Tell whether an account of this registration is shut by this incident, as long as it is not resolved."""
-        if self.state is IncidentState.RESOLVED:
-            return False
+        return self.is_open and self.reaches(account_id, registration)
+
+    def reaches(self, account_id: str, registration: str) -> bool:
+        """Tell whether an account of this registration is one of those that it is about, open or resolved."""
         match self.reach:
             case Reach.ACCOUNT:
                 return account_id == self.target

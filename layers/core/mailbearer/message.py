@@ -212,10 +212,12 @@ class Outgoing:
     """A message ready for a transport: its MIME bytes (CRLF, 7bit-clean) and its envelope (RFC 5321).
 
     `message` is what the bytes were written from, for a transport that has to say it in another form; the bytes of its
-    uploads are in it. None where only the bytes are known.
+    uploads are in it. None where only the bytes are known. `correlation` is the id of the request that all this comes
+    of, for a provider that takes one.
     """
 
     mail_from: str
     rcpt_to: tuple[str, ...]
     mime: bytes = field(repr=False)
     message: Message | None = field(default=None, repr=False)
+    correlation: str = ""

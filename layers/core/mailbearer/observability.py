@@ -6,9 +6,15 @@ import logging
 import re
 from collections.abc import Mapping
 from functools import cache
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+from mailbearer.metering import metered
+
+if TYPE_CHECKING:
+    from mailbearer.trail import Noted
 
 # What a token of ours or of a provider looks like when somebody puts it into a message by mistake. It is the second
 # net: the first is that secrets never print (`repr=False`) and are never logged. Words such as "Bearer authentication"
@@ -16,6 +22,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 _NAME = "access_token|refresh_token|client_secret|code_verifier|client_assertion|id_token"
 _SECRET = re.compile(
     r"(mb_key_[0-9A-Z]{26}_)[\w-]+"
+    r"|(\bwhsec_)[A-Za-z0-9+/]{16,}=*"
     r"|(\b(?:Bearer|Basic)\s+)(?=[\w.~+/=:-]*[0-9]|[\w.~+/=:-]{24})[\w.~+/=:-]{8,}"
     r"|(\bauth=Bearer )[^\x01\s]+"
     r"|(\b(?:XOAUTH2|OAUTHBEARER)\s+)[A-Za-z0-9+/=]{16,}"
@@ -100,3 +107,11 @@ def level(**levels: int) -> None:
     for name, value in levels.items():
         metrics().add_metric(name=name, unit=MetricUnit.NoUnit, value=value)
     metrics().flush_metrics()
+
+
+def count_noted(noted: Mapping[Noted, int]) -> None:
+    """Write what the audit trail noted as counts by outcome, provider and reason, one EMF document each."""
+    for metric, number in metered(noted).items():
+        with single_metric(name=metric.name, unit=MetricUnit.Count, value=number) as single:
+            for name, value in metric.dimensions:
+                single.add_dimension(name=name, value=value)

@@ -141,18 +141,14 @@ def refused_page(detail: str) -> str:
 
 
 def page_headers() -> dict[str, str]:
-    """Give the headers of every page: nothing may be framed, cached, loaded or leaked to where the button leads."""
+    """Give the header fields of every page beyond those of every answer, see `mailbearer.http.GUARD`."""
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     return {
         "content-type": "text/html; charset=utf-8",
-        "cache-control": "no-store",
         "content-security-policy": (
             f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; "
             "frame-ancestors 'none'"
         ),
-        "referrer-policy": "no-referrer",
-        "x-content-type-options": "nosniff",
-        "x-frame-options": "DENY",
     }
 
 

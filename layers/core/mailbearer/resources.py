@@ -8,6 +8,7 @@ from mailbearer.ids import rfc3339
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
+    from mailbearer.caller import ApiKey
     from mailbearer.message import MessageRecord
     from mailbearer.registration import Registration
 
@@ -56,9 +57,12 @@ def account_resource(account: Account) -> dict[str, Any]:
         "transport": account.transport,
         "status": str(account.state),
         "reason": account.reason or None,
+        "incident": account.incident or None,
         "display_name": account.display_name or None,
         "aliases": list(account.aliases),
         "limits": dict(account.limits),
+        "contacts": list(account.contacts),
+        "carries_notices": account.carries_notices,
         "created_at": rfc3339(account.created_at),
         "updated_at": rfc3339(account.updated_at),
     }
@@ -77,6 +81,24 @@ def registration_resource(registration: Registration) -> dict[str, Any]:
         "issuer": registration.endpoints.issuer or None,
         "smtp": {"host": smtp.host, "port": smtp.port, "security": smtp.security} if smtp else None,
         "created_at": moment(registration.created_at),
+    }
+
+
+def key_resource(key: ApiKey, now: float) -> dict[str, Any]:
+    """Show an API key as it stands at `now`, nothing of its secrets."""
+    replaced_until = max((each.until for each in key.replaced), default=0)
+    return {
+        "id": key.id,
+        "name": key.name,
+        "status": str(key.state(now)),
+        "reason": key.reason or None,
+        "scopes": sorted(key.scopes),
+        "accounts": sorted(key.accounts),
+        "created_at": rfc3339(key.created_at),
+        "expires_at": moment(key.expires_at),
+        "rotated_at": moment(key.rotated_at),
+        "replaced_until": moment(replaced_until) if replaced_until > now else None,
+        "last_used_at": moment(key.last_used_at),
     }
 
 

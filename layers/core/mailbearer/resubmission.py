@@ -70,7 +70,8 @@ class Resubmission:
             # It came before its mailbox was known here, so nobody could fill in the sender.
             message = replace(message, account=account.id, sender=sender_of(account))
             self.content.put(record.id, write_content(message), scheduled=scheduled)
-        self.queue.send(write_job(Job(id=record.id, account=account.id, attempt=record.attempt)), group=account.id)
+        job = Job(id=record.id, account=account.id, attempt=record.attempt, correlation=self.trail.correlation)
+        self.queue.send(write_job(job), group=account.id)
         return stored
 
     def reschedule(self, record: MessageRecord, send_at: float) -> MessageRecord:
@@ -111,7 +112,7 @@ class Resubmission:
 
     def drain(self, account: Account) -> None:
         """Let what was held for a mailbox that can send again be sent. Raises `Unavailable`."""
-        self.queue.send(write_drain(Drain(account=account.id)), group=account.id)
+        self.queue.send(write_drain(Drain(account=account.id, correlation=self.trail.correlation)), group=account.id)
 
     def cancel(self, record: MessageRecord) -> MessageRecord:
         """Cancel a message that has not begun to be sent. Raises `Conflict`.
@@ -138,7 +139,7 @@ class Resubmission:
         try:
             self.content.delete(record.id, scheduled=bool(record.send_at))
         except Unavailable as error:
-            self.trail.note("message.content_kept", record.id, "kept", reason=error.code)
+            self.trail.note("message.content_kept", record.id, "kept", reason=error.code, account=record.account)
         if record.send_at or record.retry_at or record.held_at:
             self._unschedule(record)
 
@@ -147,7 +148,7 @@ class Resubmission:
         try:
             self.schedules.delete(record.id)
         except Unavailable as error:
-            self.trail.note("message.schedule_kept", record.id, "kept", reason=error.code)
+            self.trail.note("message.schedule_kept", record.id, "kept", reason=error.code, account=record.account)
 
 
 def _waits_again(record: MessageRecord) -> bool:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mailbearer.account import Account, AccountState
-from mailbearer.errors import Conflict, SecretMissing, TokenError, Unavailable
+from mailbearer.errors import Conflict, NotFound, SecretMissing, TokenError, Unavailable
 from mailbearer.ids import new_id
 from mailbearer.news import News
 
@@ -33,7 +33,7 @@ LONGEST_IN_FLIGHT = 120
 
 _CLAIM_SECONDS = 90.0  # two calls to the provider (15 s each) and the vault's, with room
 _TRIES = 10
-_BY_HAND = "End the application's access in the mailbox's security settings at the provider."
+BY_HAND = "End the application's access in the mailbox's security settings at the provider."
 
 
 class Telling(StrEnum):
@@ -92,22 +92,58 @@ class Revocation:
             self.trail.flush()
         disabled, in_flight = self._disable(account, reason)
         done = self._finish(disabled, actor=actor, look_again=in_flight)
-        News(self.events, self.trail).publish("account.revoked", done.account, reason=reason)
+        News(self.events, self.trail, self.clock).publish("account.revoked", done.account, reason=reason)
         return done
 
-    def finish(self, account: Account, *, actor: str = "") -> Revoked:
+    def shut(self, account: Account, *, incident: str, actor: str) -> Account | None:
+        """Refuse every send from now on because of an incident, by one write; the schedule or `finish` does the rest.
+
+        Gives None if there is nothing to shut: it is shut or revoked already, or was removed. Raises `Conflict`.
+        """
+        for _ in range(_TRIES):
+            if account.state is AccountState.REVOKED:
+                return None
+            now = self.clock()
+            shut = account.changed(
+                state=AccountState.REVOKED,
+                reason="incident",
+                incident=incident,
+                shut_from=account.state,
+                revocation_pending=True,
+                revoked_at=now,
+                updated_at=now,
+                # Whoever does the rest tells the owner first.
+                notice_at=now,
+                # A lease stays: whoever holds it may still store something, and has to be looked for once more.
+                token=replace(account.token, fence=account.token.fence + 1, due_at=now),
+            )
+            try:
+                stored = self.accounts.replace(shut, expected=account)
+            except NotFound:
+                return None
+            if stored == shut:
+                self.trail.note("account.revoke", account.id, "intended", actor=actor, reason=incident)
+                return shut
+            account = stored
+        raise Conflict("The account changes too often to be shut; try again.")
+
+    def finish(self, account: Account, *, actor: str = "", at_once: bool = False) -> Revoked:
         """Do what is left of a revocation; safe to repeat, and the schedule does so until nothing is left.
 
-        Raises `Conflict` if somebody else is at it, or has connected the mailbox anew.
+        With `at_once` also while somebody holds the mailbox's lease: what he stores all the same is looked for once
+        more. Raises `Conflict` if somebody else is at it, or has connected the mailbox anew.
         """
-        if account.token.lease_until > self.clock():
+        in_flight = account.token.lease_until > self.clock()
+        if in_flight and not at_once:
             raise Conflict("Somebody else is finishing this revocation.")
         claimed = account.changed(token=self._claimed(account.token))
         if self.accounts.replace(claimed, expected=account) != claimed:
             raise Conflict("The account was changed meanwhile.")
-        return self._finish(claimed, actor=actor)
+        return self._finish(claimed, actor=actor, look_again=in_flight)
 
     def _finish(self, account: Account, *, actor: str, look_again: bool = False) -> Revoked:
+        if account.is_shut and account.notice_at:
+            News(self.events, self.trail, self.clock).publish("account.revoked", account, reason=account.reason)
         telling, manual_step = self._tell_provider(account)
         given_up = telling is Telling.UNREACHED and self.clock() >= account.revoked_at + PATIENCE
         retired = self._retire(account) if given_up or telling is not Telling.UNREACHED else False
@@ -117,8 +153,9 @@ class Revocation:
         outcome = ("unconfirmed" if given_up else "revoked") if retired else "unfinished"
         self.trail.note("account.revoked", account.id, outcome, actor=actor, reason=account.reason)
         if given_up:
-            manual_step = _BY_HAND
-            News(self.events, self.trail).publish("account.revocation_unconfirmed", account, reason=manual_step)
+            manual_step = BY_HAND
+            news = News(self.events, self.trail, self.clock)
+            news.publish("account.revocation_unconfirmed", account, reason=manual_step)
         lives = float(now + LONGEST_IN_FLIGHT)
         if telling in {Telling.NO_ENDPOINT, Telling.UNREACHED}:
             lives = max(lives, account.token.expires_at)
@@ -136,6 +173,9 @@ class Revocation:
                 state=AccountState.REVOKED,
                 reason=reason,
                 pause_kept=False,
+                # Whoever revokes a mailbox that an incident shut wants it to stay so.
+                incident="",
+                shut_from="",
                 revocation_pending=True,
                 revoked_at=now,
                 updated_at=now,
@@ -165,7 +205,7 @@ class Revocation:
             self.trail.note("token.revoke_failed", account.id, "failed", reason=error.code)
             return Telling.UNREACHED, ""
         self.trail.note("token.revoked", account.id, telling)
-        note = self.definitions(registration.kind).revocation_note or _BY_HAND
+        note = self.definitions(registration.kind).revocation_note or BY_HAND
         return telling, note if telling is Telling.NO_ENDPOINT else ""
 
     def _revoke(self, registration: Registration, tokens: TokenSet) -> Telling:
@@ -195,6 +235,7 @@ class Revocation:
             settled = account.changed(
                 revocation_pending=not done,
                 updated_at=self.clock(),
+                notice_at=0.0,
                 token=replace(
                     account.token,
                     lease_owner="",

@@ -10,6 +10,7 @@ from mailbearer.news import News
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
+    from mailbearer.ports import Clock
     from mailbearer.ports.channels import EventBus
     from mailbearer.ports.stores import AccountStore
     from mailbearer.trail import Trail
@@ -25,6 +26,7 @@ class Standing:
     accounts: AccountStore
     events: EventBus
     trail: Trail
+    clock: Clock
 
     def refused(self, account: Account, code: str) -> None:
         """Keep that mail is refused for a reason that somebody has to mend."""
@@ -36,12 +38,13 @@ class Standing:
             return
         if self._keep(account, code):
             self.trail.note("account.mail_refused", account.id, "refused", reason=code)
-            News(self.events, self.trail).publish("account.mail_refused", account, reason=code)
+            News(self.events, self.trail, self.clock).publish("account.mail_refused", account, reason=code)
 
     def accepted(self, account: Account) -> None:
         """Keep that mail goes again."""
         if account.mail_refusal and self._keep(account, ""):
             self.trail.note("account.mail_accepted", account.id, "accepted")
+            News(self.events, self.trail, self.clock).publish("account.mail_accepted", account)
 
     def _keep(self, account: Account, code: str) -> bool:
         changed = account.changed(mail_refusal=code)

@@ -122,8 +122,8 @@ class Suppressions:
                 msg = "This key is bound to accounts; name one. The list of all mailboxes needs an unbound key."
                 raise Forbidden(msg)
             return EVERY_ACCOUNT
-        account = find_account(self.accounts, named)
-        if account is None or not caller.may_use(account.id):
+        account = find_account(self.accounts, named, caller)
+        if account is None:
             msg = "There is no such account."
             raise NotFound(msg)
         return account.id

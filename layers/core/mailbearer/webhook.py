@@ -13,7 +13,8 @@ class Webhook:
     """An endpoint that hears of events; `events` are their types or `*`, `accounts` empty means every account.
 
     Its signing secrets are in the vault. `failures` counts deliveries that failed in a row, `failing_since` since when,
-    `disabled` says that nothing is delivered, and `reason` why. Times are epoch seconds; `revision` grows by one with
+    `disabled` says that nothing is delivered, and `reason` why. `last_failure` is the code of the newest failure, of a
+    success nothing; `delivered_at` is kept to a few minutes. Times are epoch seconds; `revision` grows by one with
     every change.
     """
 
@@ -29,7 +30,9 @@ class Webhook:
     reason: str = ""
     failures: int = 0
     failing_since: float = 0
+    last_failure: str = ""
     delivered_at: float = 0
+    rotated_at: float = 0
     revision: int = 0
 
     def wants(self, kind: str, account_id: str) -> bool:
@@ -42,13 +45,24 @@ class Webhook:
         return replace(self, revision=self.revision + 1, **fields)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class OldSecret:
+    """A signing secret that was replaced, and until when (epoch seconds) it still signs beside the new one."""
+
+    value: bytes = field(repr=False)
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class SigningSecrets:
-    """A webhook's signing secrets (raw bytes); `previous` signs too until `previous_until` (epoch seconds)."""
+    """A webhook's signing secrets (raw bytes): the current one, and those before it, the newest first."""
 
     current: bytes = field(repr=False)
-    previous: bytes = field(default=b"", repr=False)
-    previous_until: float = 0
+    previous: tuple[OldSecret, ...] = ()
+
+    def in_force(self, now: float) -> tuple[bytes, ...]:
+        """Give all that sign at `now` (epoch seconds), the current one first."""
+        return (self.current, *(old.value for old in self.previous if now < old.until))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,3 +78,13 @@ class Notice:
     at: str
     account: str
     data: dict[str, object] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A notice on its way to one webhook; it was tried `attempt` times and is not tried before `not_before`."""
+
+    webhook: str
+    notice: Notice
+    attempt: int = 0
+    not_before: float = 0

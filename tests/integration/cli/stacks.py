@@ -16,6 +16,7 @@ REGION = "eu-west-1"
 API_URL = "https://api.example.org"
 AUDIT_GROUP = "/mailbearer/prod/audit"
 ACCOUNTS, KEYS, REGISTRATIONS, BUCKET = "accounts-1", "keys-1", "registrations-1", "content-1"
+INCIDENTS, ARCHIVE, BUS = "incidents-1", "archive-1", "mailbearer-prod"
 MESSAGES, QUEUE, DEAD_LETTERS = "messages-1", "messages", "dead-letters"
 OUTPUTS = {
     "ApiUrl": API_URL,
@@ -27,6 +28,9 @@ OUTPUTS = {
     "RegistrationsTableName": REGISTRATIONS,
     "ContentBucketName": BUCKET,
     "AuditLogGroup": AUDIT_GROUP,
+    "IncidentsTableName": INCIDENTS,
+    "ArchiveBucketName": ARCHIVE,
+    "EventBusName": BUS,
     "SecretsPrefix": "mailbearer/prod",
     "CredentialRotatorArn": f"arn:aws:lambda:{REGION}:123456789012:function:mailbearer-prod-credential-rotator",
 }
@@ -122,6 +126,9 @@ def make_resources() -> None:
     _make_table(MESSAGES, "id")
     _make_table(KEYS, "id")
     _make_table(REGISTRATIONS, "name")
+    _make_table(INCIDENTS, "id")
+    client("s3").create_bucket(Bucket=ARCHIVE, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    client("events").create_event_bus(Name=BUS)
     client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     client("logs").create_log_group(logGroupName=AUDIT_GROUP)
     for queue in (QUEUE, DEAD_LETTERS):

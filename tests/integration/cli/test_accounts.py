@@ -238,3 +238,30 @@ def test_a_token_that_does_not_open_its_mailbox_is_a_failure_with_its_remedy(loc
     api.answer("POST", f"/v1/accounts/{ACTIVE['id']}/validate", 200, ill)
     result = local("accounts", "validate", ACTIVE["id"])
     assert (result.exit_code, "user: Connect it anew." in result.stdout) == (1, True)
+
+
+def test_changes_what_is_named_and_nothing_else(local: Operator, api: ScriptedApi) -> None:
+    api.answer("PATCH", f"/v1/accounts/{ACTIVE['id']}", 200, ACTIVE)
+    result = local(
+        *("accounts", "update", ACTIVE["id"], "--contact", "it@x.org", "--contact", "boss@x.org", "--carries-notices")
+    )
+    assert result.exit_code == 0
+    assert api.requests[0].body == {"contacts": ["it@x.org", "boss@x.org"], "carries_notices": True}
+
+
+def test_takes_aliases_contacts_and_carrying_away(local: Operator, api: ScriptedApi) -> None:
+    api.answer("PATCH", f"/v1/accounts/{ACTIVE['id']}", 200, ACTIVE)
+    local("accounts", "update", ACTIVE["id"], "--no-aliases", "--no-contacts", "--no-carries-notices")
+    assert api.requests[0].body == {"aliases": [], "contacts": [], "carries_notices": False}
+
+
+def test_an_update_of_nothing_is_refused_before_anybody_is_asked(local: Operator, api: ScriptedApi) -> None:
+    result = local("accounts", "update", ACTIVE["id"])
+    assert (result.exit_code, api.requests) == (1, [])
+    assert "Nothing is to be changed" in result.stderr
+
+
+def test_a_mailbox_is_added_with_its_contacts(local: Operator, api: ScriptedApi) -> None:
+    api.answer("POST", "/v1/accounts", 201, PENDING)
+    local(*ADD, "--contact", "it@x.org")
+    assert api.requests[0].body == {"provider": "google", "address": "ann@example.org", "contacts": ["it@x.org"]}

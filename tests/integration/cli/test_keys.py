@@ -126,3 +126,81 @@ def test_a_command_that_is_written_wrong_exits_2(operator: Operator, words: tupl
     result = operator("keys", "create", *words)
     assert result.exit_code == 2
     assert result.stdout == ""
+
+
+# --- after it is made -------------------------------------------------------------------------------------------------
+
+
+def proves(shown: dict[str, Any], now: float) -> bool:
+    parts = split_bearer(f"Bearer {shown['key']}")
+    assert parts
+    stored = keys().get(parts[0])
+    assert stored
+    return stored.proves(parts[1], now)
+
+
+def test_keys_are_listed_and_shown_without_their_secrets(deployed: Operator) -> None:
+    assert "no API keys" in deployed("keys", "list").stdout
+    made = deployed.json(*CREATE)
+    (listed,) = deployed.json("keys", "list")
+    assert listed == deployed.json("keys", "show", made["id"])
+    assert listed == {name: value for name, value in made.items() if name != "key"}
+    for command in (("list",), ("show", made["id"])):
+        told = deployed("keys", *command).stdout
+        assert "shop" in told
+        assert made["key"].rpartition("_")[2] not in told
+
+
+def test_a_key_is_disabled_enabled_and_at_last_deleted(deployed: Operator) -> None:
+    made = deployed.json(*CREATE)
+    assert deployed("keys", "delete", made["id"]).exit_code == 1
+    disabled = deployed.json("keys", "disable", made["id"], "--reason", "stood in a log")
+    assert (disabled["status"], disabled["reason"]) == ("disabled", "stood in a log")
+    assert not proves(made, deployed.clock.now)
+    assert deployed.json("keys", "enable", made["id"])["status"] == "active"
+    assert proves(made, deployed.clock.now)
+    deployed.json("keys", "disable", made["id"])
+    assert deployed.json("keys", "delete", made["id"]) == {"deleted": made["id"]}
+    assert deployed.json("keys", "list") == []
+    told = [event["action"] for event in stacks.audit_events()]
+    assert sorted(told) == sorted(
+        [
+            *("key.create", "key.created"),
+            *("key.disable", "key.disabled") * 2,
+            *("key.enable", "key.enabled"),
+            "key.deleted",
+        ]
+    )
+
+
+def test_a_rotated_key_has_two_secrets_for_the_overlap_and_one_without(deployed: Operator) -> None:
+    made = deployed.json(*CREATE)
+    second = deployed.json("keys", "rotate", made["id"], "--overlap", "1h")
+    assert second["id"] == made["id"]
+    assert [proves(made, deployed.clock.now), proves(made, deployed.clock.now + 3600)] == [True, False]
+    third = deployed.json("keys", "rotate", made["id"], "--overlap", "0")
+    assert [proves(each, deployed.clock.now) for each in (made, second, third)] == [False, False, True]
+
+
+def test_a_key_can_be_disabled_without_a_log_and_not_be_rotated(deployed: Operator) -> None:
+    made = deployed.json(*CREATE)
+    stacks.client("logs").delete_log_group(logGroupName=stacks.AUDIT_GROUP)
+    assert deployed("keys", "rotate", made["id"]).exit_code == 1
+    assert proves(made, deployed.clock.now)
+    assert deployed.json("keys", "disable", made["id"])["status"] == "disabled"
+    assert stacks.client("s3").list_objects_v2(Bucket=stacks.BUCKET)["KeyCount"] >= 1
+
+
+def test_a_key_that_is_not_there_is_said_to_be(deployed: Operator) -> None:
+    for command in ("show", "disable", "enable", "rotate", "delete"):
+        result = deployed("keys", command, "key_" + "0" * 26)
+        assert result.exit_code == 1
+        assert "There is no such key. [not_found]" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("rotate", "k", "--overlap", "soon"), ("disable", "k", "--reason", ""), ("disable", "k", "--reason", "a\nb")],
+)
+def test_a_change_that_is_written_wrong_exits_2(operator: Operator, words: tuple[Any, ...]) -> None:
+    assert operator("keys", *words).exit_code == 2

@@ -59,7 +59,7 @@ def test_a_good_token_is_found_good_with_its_scopes_and_its_mailbox(consented: t
     probe = grants.now().probe
     assert probe.how in HOW[kind]
     assert probe.identity == ADDRESS
-    assert told(grants) == ["account.activated"]
+    assert told(grants) == ["account.connected"]
 
 
 def test_a_token_that_ended_early_is_renewed(consented: tuple[World, str, Grants]) -> None:
@@ -75,4 +75,4 @@ def test_a_grant_that_was_revoked_there_is_found_dead(consented: tuple[World, st
     world.control.revoke_tokens(tenant=kind)
     assert grants.prober().probe(grants.now()).valid is False
     assert grants.now().state is AccountState.CONSENT_REQUIRED
-    assert told(grants) == ["account.activated", "account.consent_required"]
+    assert told(grants) == ["account.connected", "token.rejected"]

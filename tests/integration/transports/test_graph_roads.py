@@ -10,6 +10,7 @@ from email import message_from_bytes
 from email.policy import default
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
+from uuid import UUID
 
 import pytest
 
@@ -17,7 +18,7 @@ from mailbearer.carriage import GRAPH_CALL_LIMIT, size_of
 from mailbearer.message import Address, Attachment, Message, Outcome, Outgoing, Remedy, Unsubscribe, Verdict
 from mailbearer.mime import compose
 from mailbearer.registration import Flow
-from mailbearer.transports.graph import GraphTransport
+from mailbearer.transports.graph import GraphTransport, client_request_id
 from mailbearer.transports.graph_draft import CHUNK
 from tests.integration.transports.peers import Peer, Request, answer, cut, read_request, silence
 
@@ -205,6 +206,21 @@ def test_what_json_cannot_say_is_refused_by_name_and_not_left_out(road: Road) ->
     for name in ("In-Reply-To", "References", "List-Unsubscribe", "text beside html"):
         assert name in outcome.detail
     assert peer.connections == 0
+
+
+def test_every_call_with_the_token_names_the_request_that_it_came_of_as_a_guid(road: Road) -> None:
+    with GraphPeer() as peer:
+        registration = replace(road.registration, api_base_url=peer.url)
+        for correlation in ("JKJaXmPLvHcESHA=", ""):
+            mime = b"To: ben@example.org\r\n\r\nHello\r\n"
+            outgoing = Outgoing(
+                mail_from="ada@example.com", rcpt_to=("ben@example.org",), mime=mime, correlation=correlation
+            )
+            road.transport.send(outgoing, account=road.account, registration=registration, access_token=TOKEN)
+    marked, bare = peer.requests
+    assert UUID(marked.headers["client-request-id"]) == UUID(client_request_id("JKJaXmPLvHcESHA="))
+    assert client_request_id("a") != client_request_id("b")
+    assert "client-request-id" not in bare.headers
 
 
 def test_addresses_beyond_ascii_are_refused(road: Road) -> None:

@@ -55,7 +55,8 @@ def run(*words: str) -> Result:
 
 
 def options(command: Any) -> set[str]:
-    return {option for parameter in command.params for option in parameter.opts if option.startswith("-")} - {"--help"}
+    named = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    return {option for option in named if option.startswith("-")} - {"--help"}
 
 
 def test_the_commands_are_these() -> None:
@@ -65,6 +66,7 @@ def test_the_commands_are_these() -> None:
         *("providers add", "providers list", "providers verify", "accounts add", "accounts list", "accounts show"),
         *("accounts consent", "accounts import", "accounts revoke"),
         *("accounts rotate", "accounts validate", "accounts pause", "accounts resume"),
+        "accounts update",
         *("suppressions list", "suppressions add", "suppressions remove", "suppressions import"),
         *("captured list", "captured show", "dlq list", "dlq redrive"),
         *("templates list", "templates preview", "templates pull", "templates push"),
@@ -76,9 +78,16 @@ def test_the_commands_are_these() -> None:
             "messages show",
             "messages list",
             "keys create",
+            "keys list",
+            "keys show",
+            "keys disable",
+            "keys enable",
+            "keys rotate",
+            "keys delete",
             "audit tail",
             "explain",
             "doctor",
+            "practices",
         ),
     }
 

@@ -61,6 +61,7 @@ def test_a_locked_key_is_refused_with_the_way_to_unlock_it(tmp_path: Path) -> No
     ("content", "why"),
     [
         ("hello", "no private key"),
+        # pragma: allowlist nextline secret
         ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no private key"),
         (key_pem(ec.generate_private_key(ec.SECP256R1())), "no RSA key"),
         (key_pem(rsa_key(0, 1024)), "no RSA key"),

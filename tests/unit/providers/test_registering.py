@@ -346,7 +346,7 @@ def test_all_faults_come_at_once() -> None:
         name="no/slash",
         client_id="",
         authorize_url="http://as.example.com/auth",
-        token_url="https://user:pw@as.example.com/token",
+        token_url="https://user:pw@as.example.com/token",  # pragma: allowlist secret
         revoke_url="ftp://as.example.com",
         userinfo_url="https://10.0.0.1/userinfo",
         introspection_url="https://as.example.com/i#x",
@@ -355,7 +355,7 @@ def test_all_faults_come_at_once() -> None:
         smtp_host="not a host",
         smtp_port=70_000,
         smtp_security="none",
-        ca_pem="-----BEGIN PRIVATE KEY-----",
+        ca_pem="-----BEGIN PRIVATE KEY-----",  # pragma: allowlist secret
         token_auth_method="magic",
         api_base_url="nothing",
     ) == {
@@ -440,7 +440,8 @@ def test_a_local_stage_takes_no_other_private_host(host: str) -> None:
 def test_certificates_are_taken_and_anything_else_is_not() -> None:
     assert made("google", ca_pem=PEM).ca_pem == PEM
     assert faults("google", ca_pem="hello") == {"/ca_pem": "invalid_certificate"}
-    assert faults("google", ca_pem=PEM + "-----BEGIN EC PRIVATE KEY-----") == {"/ca_pem": "private_key"}
+    begin = "-----BEGIN EC PRIVATE KEY-----"  # pragma: allowlist secret
+    assert faults("google", ca_pem=PEM + begin) == {"/ca_pem": "private_key"}
 
 
 # --- scopes -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.api.connect import begin, drain
-from mailbearer.errors import Conflict, TokenError, Unavailable
+from mailbearer.errors import Conflict, Forbidden, TokenError, Unavailable
 from mailbearer.health import health_resource
 from mailbearer.http import Request, Response, Route
 from mailbearer.ids import rfc3339
@@ -48,6 +48,9 @@ class Accounts:
     def add(self, request: Request) -> Response:
         """Add a mailbox: connected at once if nobody has to consent, else with the link for its owner."""
         caller = request.known_caller
+        if caller.accounts:
+            # It could not use what it adds, and would learn by a conflict which mailboxes others have.
+            raise Forbidden("This key is bound to accounts; adding one needs a key that is not.")
         draft = self.wiring.directory.draft(request.json())
         headers = {"location": f"/v1/accounts/{draft.account.id}"}
         if draft.registration.flow.unattended:
@@ -77,7 +80,7 @@ class Accounts:
         return Response(200, account_resource(self._account(request)))
 
     def change(self, request: Request) -> Response:
-        """Change name, aliases or limits."""
+        """Change name, aliases, limits, or whom notices go to and through."""
         return Response(
             200,
             account_resource(
@@ -110,6 +113,7 @@ class Accounts:
     def rotate(self, request: Request) -> Response:
         """Refresh the mailbox's token now."""
         account = self._account(request)
+        self.wiring.embargo.check(account)
         try:
             stored = self.wiring.lifecycle.rotate(account)
         except TokenError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailbearer.errors import Unavailable
 from mailbearer.http import Route, respond
-from mailbearer.observability import logger
+from mailbearer.observability import count_noted, logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +26,7 @@ def answer(event: Mapping[str, Any], wiring: Wiring, routes: Sequence[Route]) ->
         wiring.trail.flush()
     except Unavailable as error:
         logger().error("audit events wait in memory", extra={"reason": error.detail})
+    count_noted(wiring.trail.take_noted())
     return given
 
 

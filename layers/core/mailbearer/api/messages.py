@@ -116,19 +116,24 @@ class Messages:
         record = self._visible(request)
         send_at = _read_move(request.json(), self.wiring.clock(), record.created_at)
         moved = self.wiring.resubmission.reschedule(record, send_at)
-        self.wiring.trail.note("message.rescheduled", moved.id, moved.status, actor=request.known_caller.key_id)
+        actor = request.known_caller.key_id
+        self.wiring.trail.note("message.rescheduled", moved.id, moved.status, actor=actor, account=moved.account)
         return Response(200, message_resource(moved))
 
     def cancel(self, request: Request) -> Response:
         """Cancel a message that has not begun to be sent."""
         canceled = self.wiring.resubmission.cancel(self._visible(request))
-        self.wiring.trail.note("message.canceled", canceled.id, "canceled", actor=request.known_caller.key_id)
+        actor = request.known_caller.key_id
+        self.wiring.trail.note("message.canceled", canceled.id, "canceled", actor=actor, account=canceled.account)
+        self.wiring.message_news.note(canceled)
+        self.wiring.message_news.publish()
         return Response(200, message_resource(canceled))
 
     def retry(self, request: Request) -> Response:
         """Queue a failed, unknown or held message again."""
         again = self.wiring.resubmission.retry(self._visible(request))
-        self.wiring.trail.note("message.retried", again.id, "queued", actor=request.known_caller.key_id)
+        actor = request.known_caller.key_id
+        self.wiring.trail.note("message.retried", again.id, "queued", actor=actor, account=again.account)
         return Response(202, message_resource(again))
 
     def _visible(self, request: Request) -> MessageRecord:

@@ -11,16 +11,21 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 5
 _READ_SECONDS_OF_BODIES = 10
 _TRIES = 3
+# What is told there is in the audit log already, and whoever tells it has something else to finish.
+_HURRIED_SERVICES = frozenset({"events"})
+_HURRIED_READ_SECONDS, _HURRIED_TRIES = 2, 2
 _BODY_SERVICES = frozenset({"s3", "sqs"})
 
 
@@ -34,7 +39,8 @@ def default_session() -> boto3.Session:
 class Clients:
     """Lazy clients with bounded time-outs and tries; safe for several threads.
 
-    A client takes at most 3 tries of 2 s to connect and 5 s to read (10 s for S3 and SQS, which carry bodies).
+    A client takes at most 3 tries of 2 s to connect and 5 s to read (10 s for S3 and SQS, which carry bodies); that of
+    the event bus 2 tries of 2 s and 2 s, so that a bus that is down leaves a worker the time to acknowledge its mail.
     """
 
     def __init__(
@@ -58,6 +64,11 @@ class Clients:
         return cast("EventBridgeClient", self.client("events"))
 
     @property
+    def kms(self) -> KMSClient:
+        """Give the KMS client."""
+        return cast("KMSClient", self.client("kms"))
+
+    @property
     def logs(self) -> CloudWatchLogsClient:
         """Give the CloudWatch Logs client."""
         return cast("CloudWatchLogsClient", self.client("logs"))
@@ -76,6 +87,11 @@ class Clients:
     def secretsmanager(self) -> SecretsManagerClient:
         """Give the Secrets Manager client."""
         return cast("SecretsManagerClient", self.client("secretsmanager"))
+
+    @property
+    def sns(self) -> SNSClient:
+        """Give the SNS client."""
+        return cast("SNSClient", self.client("sns"))
 
     @property
     def sqs(self) -> SQSClient:
@@ -104,8 +120,11 @@ class Clients:
         config = Config(
             signature_version="s3v4" if service == "s3" else None,
             connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS_OF_BODIES if service in _BODY_SERVICES else _READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": _TRIES},
+            read_timeout=_read_seconds(service),
+            retries={
+                "mode": "standard",
+                "total_max_attempts": _HURRIED_TRIES if service in _HURRIED_SERVICES else _TRIES,
+            },
             tcp_keepalive=True,
         )
         # The service is a word here, and the stubs have an overload for each.
@@ -113,6 +132,12 @@ class Clients:
         client = make(service, config=config, endpoint_url=self._endpoint_url)
         client.meta.events.register_first("before-endpoint-resolution.s3", _in_its_region)
         return client
+
+
+def _read_seconds(service: str) -> int:
+    if service in _HURRIED_SERVICES:
+        return _HURRIED_READ_SECONDS
+    return _READ_SECONDS_OF_BODIES if service in _BODY_SERVICES else _READ_SECONDS
 
 
 def _in_its_region(context: dict[str, Any], **_given: object) -> None:

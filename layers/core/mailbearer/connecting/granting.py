@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mailbearer.client import Client
     from mailbearer.connecting.identity import Identity
     from mailbearer.definition import Definitions
+    from mailbearer.embargo import Embargo
     from mailbearer.ports import Clock
     from mailbearer.ports.channels import EventBus
     from mailbearer.ports.provider import TokenAnswer
@@ -59,6 +60,7 @@ class Granting:
     client: Client
     definitions: Definitions
     identity: Identity
+    embargo: Embargo
     lease: Lease
     events: EventBus
     trail: Trail
@@ -139,8 +141,9 @@ class Granting:
     def store(self, account: Account, registration: Registration, answer: TokenAnswer, **facts: str) -> Connected:
         """Store under the next fence: secret first, then the account becomes active.
 
-        Raises `ConsentRefused` if the mailbox was cut off or removed meanwhile, `Unavailable`.
+        Raises `ConsentRefused` if the mailbox was cut off, removed, or shut by an incident meanwhile, `Unavailable`.
         """
+        self.embargo.check_consent(account)
         now = self.clock()
         definition = self.definitions(registration.kind)
         # Somebody may have registered other scopes since the account was added.
@@ -171,8 +174,8 @@ class Granting:
             scope_excessive=" ".join(excessive),
             **facts,
         )
-        news = News(self.events, self.trail)
-        news.publish("account.activated", active)
+        news = News(self.events, self.trail, self.clock)
+        news.publish("account.connected", active)
         news.tell_end(active, TokenState())
         return Connected(active, missing, excessive)
 
@@ -238,7 +241,12 @@ class Granting:
             active = self.lease.granted(account, stored, definition=definition, ends_in=ends_in)
             # Whatever was held for it is to be sent; the mark is there should whoever asks for that die first.
             active = replace(
-                active, state=_reopened(account), scopes_wanted=registration.scopes, drain_from=self.clock()
+                active,
+                state=_reopened(account),
+                scopes_wanted=registration.scopes,
+                drain_from=self.clock(),
+                incident="",
+                shut_from="",
             )
             result = self._replace(active, expected=account)
             if result == active:

@@ -9,6 +9,7 @@ from mailbearer.account import Account, AccountState, Consent
 from mailbearer.connecting.tickets import hash_of, unknown_state
 from mailbearer.errors import ConsentRefused
 from mailbearer.ids import rfc3339
+from mailbearer.news import News
 
 if TYPE_CHECKING:
     from mailbearer.connecting.tickets import Tickets
@@ -36,7 +37,10 @@ class Invitations:
     clock: Clock
 
     def send(self, account: Account) -> None:
-        """Publish that a mailbox has to be connected again, with the link for its owner. Raises `Unavailable`."""
+        """Publish that a mailbox has to be connected again, with the link for its owner. Raises `Unavailable`.
+
+        The fact is the grant that died, not the link: told again, it is the same event with another link.
+        """
         ticket, now = self.tickets.text(), self.clock()
         self.consents.put(
             Consent(
@@ -47,15 +51,10 @@ class Invitations:
                 expires_at=now + INVITATION_LIFE,
             )
         )
-        detail = {
-            "account": account.id,
-            "address": account.address,
-            "reason": account.reason,
-            "reconnect_url": self.tickets.link(ticket),
-            "expires_at": rfc3339(now + INVITATION_LIFE),
-        }
-        self.events.publish("account.reconnect_wanted", detail)
-        self.trail.note("account.owner_notified", account.id, "published", reason=account.reason)
+        link = {"reconnect_url": self.tickets.link(ticket), "expires_at": rfc3339(now + INVITATION_LIFE)}
+        news = News(self.events, self.trail, self.clock)
+        news.insist("account.reconnect_wanted", account, reason=account.reason, **link)
+        self.trail.note("account.reconnect_wanted", account.id, "published", reason=account.reason)
 
     def opened(self, ticket: str) -> Account:
         """Give the mailbox that a link is for. Raises `ConsentRefused` if it is not needed (any more)."""

@@ -11,6 +11,7 @@ from mailbearer.account import Account, AccountState, Consent
 from mailbearer.errors import Conflict, ConsentRefused
 
 if TYPE_CHECKING:
+    from mailbearer.embargo import Embargo
     from mailbearer.ports import Clock, RandomBytes
     from mailbearer.ports.stores import AccountStore, ConsentStore, RegistrationStore
     from mailbearer.registration import Registration
@@ -29,6 +30,7 @@ class Tickets:
     accounts: AccountStore
     registrations: RegistrationStore
     consents: ConsentStore
+    embargo: Embargo
     clock: Clock
     random_bytes: RandomBytes
     api_url: str
@@ -38,7 +40,8 @@ class Tickets:
         return base64.urlsafe_b64encode(self.random_bytes(32)).decode().rstrip("=")
 
     def registration_of(self, account: Account) -> Registration:
-        """Give whom to ask for a mailbox. Raises `Conflict` if there is nobody."""
+        """Give whom to ask for a mailbox. Raises `Conflict` if there is nobody, or an incident forbids it."""
+        self.embargo.check(account)
         registration = self.registrations.get(account.provider)
         if registration is None:
             msg = f"The registration {account.provider} does not exist; add it with `mailbearer providers add`."
@@ -67,6 +70,7 @@ class Tickets:
         if account is None or registration is None:
             msg = "The mailbox or its provider was removed meanwhile. Ask for a new link."
             raise ConsentRefused(msg, reason="subject_gone", status=410)
+        self.embargo.check_consent(account)
         if account.state is AccountState.REVOKED and consent.created_at < (account.revoked_at or account.updated_at):
             # Whoever holds a link from before must not undo a revocation with it.
             msg = "The mailbox was revoked after this link was made. Ask for a new one."

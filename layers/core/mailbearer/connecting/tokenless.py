@@ -14,6 +14,7 @@ from mailbearer.token import TokenState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mailbearer.embargo import Embargo
     from mailbearer.ports import Clock
     from mailbearer.ports.channels import EventBus
     from mailbearer.ports.stores import AccountStore
@@ -28,6 +29,7 @@ class TokenlessFlow:
     """Make mailboxes active that nobody has to be asked for."""
 
     accounts: AccountStore
+    embargo: Embargo
     events: EventBus
     trail: Trail
     clock: Clock
@@ -37,25 +39,30 @@ class TokenlessFlow:
     ) -> Connected:
         """Admit the account and make it active; one that was paused stays so.
 
-        Raises `Conflict` if somebody cuts it off meanwhile, `NotFound` if somebody removes it, `Unavailable`; the same
-        again is safe.
+        Raises `Conflict` if somebody cuts it off meanwhile or an incident forbids it, `NotFound` if it was removed,
+        `Unavailable`; the same again is safe.
         """
         self.trail.intend("consent.grant", account.id, actor=actor, registration=registration.name)
-        active = self._activate(admit(), registration)
+        admitted = admit()
+        self.embargo.check(admitted)
+        active = self._activate(admitted, registration)
         self.trail.note(
             "consent.granted", active.id, "granted", actor=actor, registration=registration.name, proof="none_needed"
         )
-        News(self.events, self.trail).publish("account.activated", active)
+        News(self.events, self.trail, self.clock).publish("account.connected", active)
         return Connected(active, (), ())
 
     def _activate(self, account: Account, registration: Registration) -> Account:
         before = account.state
         for _ in range(_TRIES):
-            paused = account.state is AccountState.PAUSED
+            paused = account.state is AccountState.PAUSED or account.pause_kept
             active = account.changed(
                 state=AccountState.PAUSED if paused else AccountState.ACTIVE,
                 reason="",
                 updated_at=self.clock(),
+                incident="",
+                shut_from="",
+                pause_kept=False,
                 revocation_pending=False,
                 scopes_wanted=registration.scopes,
                 # What a revocation left to be done for a secret: there never was one.

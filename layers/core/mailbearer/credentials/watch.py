@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mailbearer.certificates import expiry
 from mailbearer.errors import MailbearerError
 from mailbearer.ids import rfc3339
+from mailbearer.news import News
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,17 +109,15 @@ class CredentialWatch:
             expires_at=rfc3339(end),
             successor=successor,
         )
-        detail = {
+        detail: dict[str, object] = {
             "registration": registration.name,
             "credential": credential.name,
             "days": days,
             "expires_at": rfc3339(end),
             "has_successor": has_successor,
         }
-        try:
-            self.events.publish("credential.expiring", detail)
-        except MailbearerError as error:
-            self.trail.note("event.unpublished", registration.name, "failed", reason=error.code)
+        mark = f"{credential.name}:{end:.0f}:{days}"
+        News(self.events, self.trail, self.clock).tell("credential.expiring", registration.name, mark, detail)
 
     def _days(self, end: float) -> int:
         """Give the whole days left, rounded up: 0 only once it has ended."""

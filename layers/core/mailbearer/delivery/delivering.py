@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mailbearer.ports import Clock, RandomBytes
     from mailbearer.ports.stores import AccountStore, MessageStore
     from mailbearer.quota import Quota
+    from mailbearer.trail import Trail
 
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ class Delivery:
     looking: Looking
     quota: Quota
     scales: Scales
+    trail: Trail
     clock: Clock
     random_bytes: RandomBytes
 
@@ -181,10 +183,17 @@ class Delivery:
             return self.settling.settle(replace(job, record=None, attempt=stored.attempt), stored) or self._yielded(
                 replace(job, record=None)
             )
+        begun = self.clock()
         outcome = access.transport.send(
-            ready.outgoing, account=access.account, registration=access.registration, access_token=access.access_token
+            replace(ready.outgoing, correlation=self.trail.correlation),
+            account=access.account,
+            registration=access.registration,
+            access_token=access.access_token,
         )
-        return self.concluding.conclude(sending, message, ready, outcome)
+        # How long this very call took, and whose it was, is told with what became of the message.
+        took = f"{1000 * (self.clock() - begun):.0f}"
+        with self.trail.about(provider=access.registration.kind, ms=took):
+            return self.concluding.conclude(sending, message, ready, outcome)
 
     def _yielded(self, job: Job) -> Delivered:
         self.comeback.put(job, at=self.clock() + 1)

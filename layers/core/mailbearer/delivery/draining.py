@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mailbearer.trail import Trail
 
 _PAGE = 25
-_WAITING = frozenset({AccountState.PAUSED, AccountState.CONSENT_REQUIRED, AccountState.PENDING_CONSENT})
 _LONGEST_STEP = 20.0
 """Seconds after which the task goes back to the queue: the batch it came with waits for it."""
 
@@ -42,7 +41,7 @@ class Draining:
         Raises `Unavailable` if something could not be recorded: the task then stays on the queue.
         """
         account = self.accounts.get(task.account)
-        if account is not None and account.state in _WAITING:
+        if account is not None and _waits(account):
             # It is drained anew when it becomes active.
             return Delivered(Verb.DONE_BEFORE, "not_active")
         until = min(self.clock() + _LONGEST_STEP, deadline)
@@ -74,7 +73,7 @@ class Draining:
 
     def _waits(self, account_id: str) -> bool:
         account = self.accounts.get(account_id)
-        return account is not None and account.state in _WAITING
+        return account is not None and _waits(account)
 
     def _go_on(self, task: Drain) -> Delivered:
         self.queue.send(write_drain(task), group=task.account)
@@ -90,3 +89,8 @@ class Draining:
                 self.trail.note("account.drained", account.id, "drained")
         except NotFound:
             return
+
+
+def _waits(account: Account) -> bool:
+    """Tell whether mail that is held for a mailbox has to wait on."""
+    return account.state is not AccountState.ACTIVE and not account.is_gone

@@ -66,7 +66,8 @@ class Looking:
         try:
             access = self.preparation.access(record.account)
         except (Failed, Held, TokenError) as error:
-            self.trail.note("message.not_looked_up", record.id, "unknown", reason=type(error).__name__.lower())
+            reason = type(error).__name__.lower()
+            self.trail.note("message.not_looked_up", record.id, "unknown", reason=reason, account=record.account)
             return Delivered(Verb.DONE_BEFORE, Status.UNKNOWN)
         if self.finds(record, access):
             return self.recorder.sent(record, self.found())

@@ -138,8 +138,11 @@ class Preparation:
         account = self._account(account_id)
         if account is None:
             raise Failed("unknown_account", "The account does not exist any more.")
-        if account.state is AccountState.REVOKED:
+        if account.is_gone:
             raise Failed("account_revoked", "The mailbox was revoked.")
+        if account.is_shut:
+            detail = "The mailbox is shut by an incident; the message waits until that is resolved."
+            raise Held(account, "incident_declared", detail)
         if account.state is not AccountState.ACTIVE:
             detail = f"The mailbox is {account.state}; the message waits for it."
             raise Held(account, f"account_{account.state}", detail)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from mailbearer.comeback import MAX_QUEUE_DELAY
 from mailbearer.delivery.delivered import Delivered, Verb
 from mailbearer.envelope import Job
-from mailbearer.errors import Unavailable
 from mailbearer.ids import rfc3339
 from mailbearer.ledger import FARTHEST
 from mailbearer.message import Attempt, MessageRecord, RefusedRecipient, Status, Verdict
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from mailbearer.account import Account
     from mailbearer.comeback import Comeback
     from mailbearer.message import Message
+    from mailbearer.news import MessageNews
     from mailbearer.ports import Clock
-    from mailbearer.ports.channels import EventBus
     from mailbearer.ports.stores import MessageStore
     from mailbearer.trail import Trail
 
@@ -40,7 +39,7 @@ class Recorder:
 
     messages: MessageStore
     comeback: Comeback
-    events: EventBus
+    news: MessageNews
     trail: Trail
     clock: Clock
 
@@ -96,10 +95,6 @@ class Recorder:
         if stored.status is not status:
             return Delivered(Verb.DONE_BEFORE, stored.status)
         self.trail.note(f"message.{status}", record.id, status, reason=code, account=record.account)
-        if status is Status.FAILED:
-            self._tell("message.failed", stored)
-        elif status is Status.UNKNOWN:
-            self._tell("message.unknown", stored)
         return Delivered(Verb(status), code)
 
     def hold(self, record: MessageRecord, message: Message, account: Account, *, code: str, detail: str) -> Delivered:
@@ -191,22 +186,9 @@ class Recorder:
         stored = self.messages.replace(new, expected=expected)
         if stored != new and stored.attempt == new.attempt and stored.status is Status.UNKNOWN:
             stored = self.messages.replace(new, expected=stored)
+        # Whatever stands now is told, also if somebody else has written it: he may have died before he could.
+        self.news.note(stored)
         return stored
-
-    def _tell(self, event: str, record: MessageRecord) -> None:
-        """Publish how a message ended that somebody may have to look at; the audit log has it already."""
-        detail: dict[str, object] = {
-            "message": record.id,
-            "account": record.account,
-            "status": str(record.status),
-            "code": record.problem_code,
-            "tags": list(record.tags),
-            "metadata": dict(record.metadata),
-        }
-        try:
-            self.events.publish(event, detail)
-        except Unavailable as error:
-            self.trail.note("event.unpublished", record.id, "failed", reason=error.code)
 
 
 def held_until(record: MessageRecord, account: Account) -> float:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from mailbearer.ports.stores import AccountStore
     from mailbearer.trail import Trail
 
-_GOES_ON = frozenset({AccountState.ACTIVE, AccountState.REVOKED})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settling:
@@ -54,6 +52,7 @@ class Settling:
         stale = job.attempt != record.attempt
         due = record.retry_at if stale else max(record.retry_at, job.turn)
         if stale or due > self.clock() + 1:
+            self.recorder.news.note(record)
             # A stale copy, or one that is early. The copy that is due may have been lost with the worker that was to
             # queue it, so put one in its place: two copies of one attempt are harmless, none is a lost message.
             self.comeback.put(replace(job, attempt=record.attempt, turn=record.turn if stale else job.turn), at=due)
@@ -63,7 +62,7 @@ class Settling:
     def _held(self, job: Job, record: MessageRecord) -> Delivered | None:
         """Decide about a message that waits for its mailbox: None if the wait is over."""
         account = self.accounts.get(record.account)
-        if account is None or account.state in _GOES_ON:
+        if account is None or account.state is AccountState.ACTIVE or account.is_gone:
             return None
         until = held_until(record, account)
         if self.clock() >= until:
@@ -88,6 +87,7 @@ class Settling:
         return ended
 
     def _seen_again(self, record: MessageRecord) -> Delivered:
-        # Whoever settled it may have died before his audit events were written; this one says the same.
+        # Whoever settled it may have died before his audit events were written and his news told; these say the same.
+        self.recorder.news.note(record)
         self.trail.note("message.seen_again", record.id, record.status, account=record.account)
         return Delivered(Verb.DONE_BEFORE, record.status)

@@ -23,6 +23,12 @@ REVOKED = Diagnosis(
     cause="The mailbox was revoked here.",
     remedy="To send through it again, connect it anew: `mailbearer accounts consent {account}`.",
 )
+SHUT = Diagnosis(
+    code="incident_declared",
+    who=Who.OPERATOR,
+    cause="An incident that is not resolved yet shuts the mailbox; its mail waits.",
+    remedy="When the emergency is over: `mailbearer incident list`, then `mailbearer incident resolve ID`.",
+)
 IN_TESTING = Diagnosis(
     code="registration_in_testing",
     who=Who.OPERATOR,

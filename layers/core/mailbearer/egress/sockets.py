@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import queue
 import socket
 import ssl
@@ -25,20 +26,26 @@ _SHORTEST_TRY = 2.0
 class TimedSocket(socket.socket):
     """A TCP socket whose `deadline` (monotonic seconds) bounds the sum of all its waiting.
 
-    A plain socket time-out starts anew with every byte, so a peer that trickles could hold a call for ever.
+    A plain socket time-out starts anew with every byte, so a peer that trickles could hold a call for ever. `allowance`
+    bounds the bytes that are read: what reads for us may be talked into reading to the end of a stream that has none.
     """
 
     deadline: float = 0
+    allowance: float = math.inf
 
     def recv(self, *args: Any) -> bytes:
-        """Read as `socket.recv`, within the deadline."""
+        """Read as `socket.recv`, within the deadline and the allowance."""
         self._arm()
-        return super().recv(*args)
+        got = super().recv(*args)
+        self.allowance = _allowance_left(self.allowance, len(got))
+        return got
 
     def recv_into(self, *args: Any) -> int:
-        """Read as `socket.recv_into`, within the deadline."""
+        """Read as `socket.recv_into`, within the deadline and the allowance."""
         self._arm()
-        return super().recv_into(*args)
+        count = super().recv_into(*args)
+        self.allowance = _allowance_left(self.allowance, count)
+        return count
 
     def send(self, *args: Any) -> int:
         """Write as `socket.send`, within the deadline."""
@@ -58,16 +65,21 @@ class TimedTLSSocket(ssl.SSLSocket):
     """The same over TLS; its `sendall` goes through `send`."""
 
     deadline: float = 0
+    allowance: float = math.inf
 
     def recv(self, *args: Any) -> bytes:
-        """Read as `socket.recv`, within the deadline."""
+        """Read as `socket.recv`, within the deadline and the allowance."""
         self._arm()
-        return super().recv(*args)
+        got = super().recv(*args)
+        self.allowance = _allowance_left(self.allowance, len(got))
+        return got
 
     def recv_into(self, *args: Any) -> int:
-        """Read as `socket.recv_into`, within the deadline."""
+        """Read as `socket.recv_into`, within the deadline and the allowance."""
         self._arm()
-        return super().recv_into(*args)
+        count = super().recv_into(*args)
+        self.allowance = _allowance_left(self.allowance, count)
+        return count
 
     def send(self, *args: Any) -> int:
         """Write as `socket.send`, within the deadline."""
@@ -109,6 +121,13 @@ def system_resolver(host: str, port: int) -> Resolved:
     """Ask the system's resolver."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return list(dict.fromkeys((int(family), str(address[0])) for family, _, _, _, address in found))
+
+
+def _allowance_left(allowance: float, came: int) -> float:
+    """Give the bytes that may still be read. Raises `OSError` if too many came."""
+    if came > allowance:
+        raise OSError("the peer says more than it may")
+    return allowance - came
 
 
 def _resolved(host: str, port: int, deadline: float, resolve: Resolver) -> Resolved:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ANSWER_LIMIT = 1 << 20
 """The longest body that is read, in bytes."""
 
+# All that one answer may take: its body in chunks of one byte, its header fields, and what comes before it (1xx). The
+# standard library reads a chunk of a negative size to the end of the stream, which may never come.
+_ALLOWANCE = 8 * ANSWER_LIMIT
 _IDLE_LIMIT = 20.0
 _PER_ORIGIN = 16
 _IN_ALL = 64
@@ -72,6 +75,7 @@ class Web:
         if connection is None:
             connection = _Connection(origin, self._open(origin, ca_pem, deadline))
         connection.line.deadline = end
+        connection.line.allowance = _ALLOWANCE
         kept = False
         try:
             exchanged, kept = connection.exchange(method, path, headers, body)
@@ -184,7 +188,7 @@ def _read(answer: HTTPResponse) -> tuple[Exchanged, bool]:
     headers = {name.lower(): value for name, value in answer.getheaders()}
     try:
         body = answer.read(ANSWER_LIMIT + 1)
-    except (HTTPException, OSError):
+    except (HTTPException, OSError, ValueError):  # ValueError: a chunk of a negative size
         return Exchanged(answer.status, headers, b"", whole=False), False
     to_the_end = answer.isclosed()
     # Without a length the body ends with the connection, and a cut cannot be told from the end.

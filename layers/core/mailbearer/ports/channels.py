@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mailbearer.audit import AuditEvent
     from mailbearer.capture import Capture
+    from mailbearer.happenings import Happened
     from mailbearer.ports.stores import Due
     from mailbearer.upload import Upload
 
@@ -141,11 +143,28 @@ class AuditSpool(Protocol):
 class NotificationQueue(Protocol):
     """Where notices wait until they have reached the webhooks and people they are for."""
 
-    def put(self, body: str, *, delay: int = 0) -> None:
-        """Queue a body after `delay` seconds (0-900). Raises `Unavailable`."""
+    def put(self, body: str, *, group: str, delay: int = 0) -> None:
+        """Queue a body for `group` (a webhook) after `delay` seconds (0-900). Raises `Unavailable`."""
 
     def refuse(self, body: str, *, reason: str) -> None:
         """Keep a body that could not be delivered on the dead-letter queue, with the reason. Raises `Unavailable`."""
+
+    def given_up(self, most: int) -> Iterator[GivenUp]:
+        """Take up to `most` bodies off the dead-letter queue to look at, in no order; read as they are asked for.
+
+        What is not forgotten lies there again after two minutes. Raises `Unavailable`.
+        """
+
+    def forget(self, receipt: str) -> None:
+        """Remove a body from the dead-letter queue; no error if it is gone. Raises `Unavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A body on the dead-letter queue of notices, and by what it is removed."""
+
+    body: str = field(repr=False)
+    receipt: str = field(repr=False)
 
 
 class OwnerTopic(Protocol):
@@ -158,5 +177,11 @@ class OwnerTopic(Protocol):
 class EventBus(Protocol):
     """Where others hear what happened."""
 
-    def publish(self, detail_type: str, detail: Mapping[str, object]) -> None:
-        """Publish one event. Raises `Unavailable`."""
+    most: int
+    """How many events one call takes."""
+
+    def publish(self, events: Sequence[Happened]) -> frozenset[str]:
+        """Publish events; gives the ids of those that were not taken.
+
+        Raises `Unavailable`: then nobody can say which were.
+        """

@@ -16,11 +16,14 @@ class AuditReader(Protocol):
     def lines(self, *, since: int, until: int) -> Iterator[AuditLine]:
         """Give the lines filed from `since` until before `until` (epoch milliseconds), of all streams, by time.
 
-        They are read as they are asked for. Raises `Unavailable`.
+        They are read as they are asked for. Lines of one time come in no particular order. Raises `Unavailable`.
         """
 
     def page(self, *, since: int, until: int, cursor: str) -> tuple[list[AuditLine], str]:
-        """Give some of those lines, and where to go on, empty at their end. Raises `Unavailable`, `InvalidInput`."""
+        """Give some of those lines, and where to go on, empty at their end. Raises `Unavailable`, `InvalidInput`.
+
+        A page may be empty and yet not the last. The same cursor gives the same page.
+        """
 
 
 class Archive(Protocol):
@@ -28,6 +31,12 @@ class Archive(Protocol):
 
     def put(self, name: str, body: str) -> None:
         """Keep a document; under a name that is taken it stands beside the older one. Raises `Unavailable`."""
+
+    def create(self, name: str, body: str) -> bool:
+        """Keep a document unless its name is taken; tells whether it was kept. Raises `Unavailable`.
+
+        When two create the same name at once, one of them is told that it was not.
+        """
 
     def get(self, name: str) -> str | None:
         """Read the newest document of this name. Raises `Unavailable`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,6 +114,16 @@ class AuthorizationServer(Protocol):
 
     def visit(self, registration: Registration, url: str) -> WebPage:
         """Look at a page of the server as a browser would first see it. Raises the `TokenError` family."""
+
+
+class BearerTokens(Protocol):
+    """The issuer whose tokens stand for callers."""
+
+    def claims(self, token: str) -> Mapping[str, Any]:
+        """Verify a token and give its claims, `iss` and `sub` certainly among them.
+
+        Raises `Unauthenticated` with the reason, and `Unavailable` if the issuer's keys cannot be had.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

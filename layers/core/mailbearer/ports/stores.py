@@ -210,6 +210,24 @@ class KeyStore(Protocol):
     def get(self, key_id: str) -> ApiKey | None:
         """Read one key."""
 
+    def replace(self, new: ApiKey, *, expected: ApiKey) -> ApiKey:
+        """Write `new`, the next revision of `expected`, if the stored revision still is that of `expected`.
+
+        Gives the key that stands there afterwards. Its last use stays what it is. Raises `NotFound` if there is none.
+        """
+
+    def delete(self, key: ApiKey) -> None:
+        """Remove the key if nobody has changed it since it was read. Raises `Conflict` if somebody has."""
+
+    def listing(self, *, limit: int, cursor: str) -> tuple[list[ApiKey], str]:
+        """List keys; the second value continues the list, empty at its end."""
+
+    def mark_used(self, key_id: str, at: float) -> None:
+        """Keep when the key was last used (epoch seconds), beside its revision.
+
+        Nothing is written if there is no such key, or a use in the `USED_EVERY` seconds before is kept already.
+        """
+
 
 class WebhookStore(Protocol):
     """Webhooks, without their secrets."""

@@ -154,11 +154,11 @@ class Prober:
 
     def _tell(self, before: Account, after: Account, definition: Definition) -> None:
         """Audit and publish what is other than it was; what stays as it is was told already."""
-        news = News(self.events, self.trail)
+        news = News(self.events, self.trail, self.clock)
         old, new = before.probe, after.probe
         if new.code and new.code != old.code:
             self.trail.note("token.unusable", after.id, "invalid", reason=new.code, how=new.how)
-            news.publish("account.token_invalid", after, reason=new.code)
+            news.publish("token.unusable", after, reason=new.code)
         if new.identity != old.identity and new.identity and not after.may_send_as(new.identity):
             self.trail.note("account.identity_drift", after.id, "drifted", identity=new.identity)
             news.publish("account.identity_drift", after, identity=new.identity)
@@ -167,7 +167,7 @@ class Prober:
             missing, excessive = (" ".join(scopes) for scopes in drift)
             outcome = "drifted" if missing or excessive else "mended"
             self.trail.note("token.scope_drift", after.id, outcome, scope_missing=missing, scope_excessive=excessive)
-            news.publish("account.scope_drift", after, scope_missing=missing, scope_excessive=excessive)
+            news.publish("token.scope_drift", after, scope_missing=missing, scope_excessive=excessive)
 
 
 def _drift(definition: Definition, account: Account, seen: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

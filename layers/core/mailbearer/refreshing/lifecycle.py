@@ -193,7 +193,11 @@ class Lifecycle:
             why = "The refresh of these five minutes has been used."
             return self._refusals.make_do(stored, account.token.forced_at + FORCED_EVERY, wish, why)
         leased = self.lease.take(account, stored, forced=forced, budget=budget)
-        return self._renewal.renew(leased, registration, wish) if leased is not None else None
+        if leased is None:
+            return None
+        # A sender's call that led here took its own time.
+        with self.trail.about(provider=registration.kind if registration is not None else "", ms=""):
+            return self._renewal.renew(leased, registration, wish)
 
     # --- the account ------------------------------------------------------------------------------------------------
 
@@ -226,7 +230,7 @@ class Lifecycle:
             vault=self.vault,
             client=self.client,
             refusals=self._refusals,
-            news=News(self.events, self.trail),
+            news=News(self.events, self.trail, self.clock),
             trail=self.trail,
             clock=self.clock,
             sleep=self.sleep,
@@ -241,7 +245,7 @@ class Lifecycle:
             definitions=self.definitions,
             vault=self.vault,
             client=self.client,
-            news=News(self.events, self.trail),
+            news=News(self.events, self.trail, self.clock),
             trail=self.trail,
             clock=self.clock,
             random_bytes=self.random_bytes,

@@ -124,7 +124,7 @@ class Refusals:
             raw=error.raw,
         )
         self.trail.flush()
-        self.news.publish("account.consent_required", account, reason=reason)
+        self.news.publish("token.rejected", account, reason=reason)
         raise GrantDead(error.detail, reason=reason, raw=error.raw) from error
 
     def client_refused(self, account: Account, error: ClientRefused) -> ClientRefused:

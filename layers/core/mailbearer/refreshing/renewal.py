@@ -156,7 +156,7 @@ class Renewal:
         if missing:
             self.trail.note("token.scope_narrowed", account.id, "narrowed", **drift)
         if missing or excessive:
-            self.news.publish("account.scope_drift", account, **drift)
+            self.news.publish("token.scope_drift", account, **drift)
 
     def _merge(self, old: TokenSet, answer: TokenAnswer) -> TokenSet:
         """Join the answer to what we had: no refresh token means that the old one stays (RFC 6749 section 6)."""

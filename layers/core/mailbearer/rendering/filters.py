@@ -6,7 +6,7 @@ TypeError, ValueError, ArithmeticError or LookupError is a fault of the template
 
 from __future__ import annotations
 
-# ruff: noqa: FBT001, FBT002, S704 - the signatures are Jinja2's; html that is marked as such comes from the template
+# ruff: noqa: FBT001, FBT002 - the signatures are Jinja2's; html that is marked as such comes from the template
 import math
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -106,7 +106,7 @@ def _join(budget: Budget, value: object, by: object = "", attribute: object = No
     between = text(by)
     budget.check_length(6 * (sum(map(len, parts)) + len(between) * len(parts)))
     if any(isinstance(part, Markup) for part in (between, *parts)):
-        return Markup(between).join(parts) if isinstance(between, Markup) else escape(between).join(parts)
+        return escape(between).join(parts)
     return between.join(parts)
 
 

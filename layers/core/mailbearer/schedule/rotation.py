@@ -85,7 +85,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """Work all due accounts; `watch` looks once an hour after what is no account's: the registrations' credentials."""
+    """Work all due accounts; once an hour `watches` look after what is no one account's, whatever becomes of each."""
 
     accounts: AccountStore
     queue: RotationQueue
@@ -94,7 +94,8 @@ class Rotation:
     spool: AuditSpool
     trail: Trail
     clock: Clock
-    watch: Callable[[], object] | None = None
+    emergencies: Callable[[float], object] | None = None
+    watches: tuple[Callable[[], object], ...] = ()
     at_once: AtOnce = in_threads
 
     def run(self, *, deadline: float, progress: Callable[[Summary], object] | None = None) -> Summary:
@@ -106,13 +107,18 @@ class Rotation:
         summary, begun = Summary(), self.clock()
         try:
             self._write_spooled()
-            due = self.accounts.due(begun)
+            if self.emergencies is not None:
+                # What an emergency shuts is then among what is due.
+                see_to = self.emergencies
+                self._do(lambda: see_to(deadline - MARGIN), "emergencies", summary)
+            due = self.accounts.due(self.clock())
             own = [each.account_id for each in islice(due, RUN_TAKES)]
             # First the rest, so that others begin at once. A run that breaks off here has taken nothing from anybody.
             self._queue(due, summary, deadline)
             self._work(own, summary, deadline, progress)
-            if self.watch is not None and begun % WATCH_EVERY < _SLOT and self.clock() < deadline - MARGIN:
-                self._do(self.watch, "watch", summary)
+            for watch in self.watches if begun % WATCH_EVERY < _SLOT else ():
+                if self.clock() < deadline - MARGIN:
+                    self._do(watch, "watch", summary)
         finally:
             self.trail.flush()
         return summary

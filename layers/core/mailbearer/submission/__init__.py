@@ -10,7 +10,7 @@ from mailbearer.account import Account, AccountState
 from mailbearer.addresses import unsafe_in_header
 from mailbearer.caller import Caller
 from mailbearer.envelope import Dropped, Job
-from mailbearer.errors import Fault, InvalidInput, MailbearerError, NotFound
+from mailbearer.errors import Fault, IncidentDeclared, InvalidInput, MailbearerError, NotFound
 from mailbearer.ids import derived_id, new_id
 from mailbearer.lookup import check_sendable, find_account
 from mailbearer.message import MessageRecord, Status
@@ -97,6 +97,9 @@ class Submission:
         if untouched(record):
             try:
                 check_sendable(draft.account)
+            except IncidentDeclared:
+                # It waits, as what was accepted before does: there is nobody here who could be told to come again.
+                pass
             except MailbearerError as error:
                 return self._fail(record, message, error)
             if record.retry_at > now:
@@ -137,8 +140,8 @@ class Submission:
 
         Raises `NotFound`, the same for what is not the caller's.
         """
-        account = find_account(self.reader.accounts, named)
-        if account is None or not caller.may_use(account.id):
+        account = find_account(self.reader.accounts, named, caller)
+        if account is None:
             msg = "There is no such account."
             raise NotFound(msg)
         return account

@@ -125,8 +125,8 @@ class Reader:
                 faults.append(Fault("/account", "account_missing", "Name the account by its id or its address."))
                 return None
             named = next(iter(caller.accounts))
-        found = find_account(self.accounts, named, as_it_is=False)
-        if caller.accounts and (found is None or not caller.may_use(found.id)):
+        found = find_account(self.accounts, named, caller, as_it_is=False)
+        if found is None and caller.accounts:
             msg = "This key is bound to other accounts."
             raise Forbidden(msg)
         if found is None and needed:

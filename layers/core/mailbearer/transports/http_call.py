@@ -55,16 +55,20 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """The calls that one message or question takes, all before `end` (monotonic seconds), with one token."""
+    """The calls that one message or question takes, all before `end` (monotonic seconds), with one token.
+
+    `marks` are header fields that every call with the token has.
+    """
 
     egress: WayOut
     registration: Registration
     token: str = field(repr=False)
     end: float
+    marks: tuple[tuple[str, str], ...] = ()
 
     def ask(self, method: str, url: str, *, media_type: str = "", body: bytes | None = None) -> Answer | Outcome:
         """Make one call with the token; an outcome comes back instead of an answer if there is none."""
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {self.token}", **dict(self.marks)}
         if media_type:
             headers["Content-Type"] = media_type
         return self.ask_without_token(method, url, headers=headers, body=body)

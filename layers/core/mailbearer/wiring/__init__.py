@@ -8,16 +8,24 @@ from typing import TYPE_CHECKING
 
 from mailbearer.wiring.connecting import Connecting
 from mailbearer.wiring.delivering import Delivering
+from mailbearer.wiring.emergencies import Emergencies
 from mailbearer.wiring.guarding import Guarding
 from mailbearer.wiring.proving import Proving
 from mailbearer.wiring.telling import Telling
 
 if TYPE_CHECKING:
+    from mailbearer.schedule.census import Census
     from mailbearer.schedule.rotation import Rotation
     from mailbearer.schedule.upkeep import Upkeep
 
 
-class Wiring(Delivering, Connecting, Guarding, Telling, Proving):
+def _tell_waiting(grants: int) -> None:
+    from mailbearer.observability import level
+
+    level(grants_waiting=grants)
+
+
+class Wiring(Delivering, Emergencies, Connecting, Guarding, Telling, Proving):
     """Everything a process needs, made when it is first asked for and kept for its warm life."""
 
     @cached_property
@@ -29,12 +37,20 @@ class Wiring(Delivering, Connecting, Guarding, Telling, Proving):
             accounts=self.accounts,
             queue=self.rotation_queue,
             upkeep=self.upkeep,
+            emergencies=lambda deadline: self.tending.run(deadline=deadline),
             log=self.audit_log,
             spool=self.audit_spool,
             trail=self.trail,
             clock=self.clock,
-            watch=self.credential_watch.run,
+            watches=(self.credential_watch.run, self.census.run),
         )
+
+    @cached_property
+    def census(self) -> Census:
+        """Give the counting of mailboxes that wait for their owners."""
+        from mailbearer.schedule.census import Census
+
+        return Census(accounts=self.accounts, tell=_tell_waiting)
 
     @cached_property
     def upkeep(self) -> Upkeep:

@@ -20,23 +20,31 @@ from mailbearer.aws.queue import SQSMessageQueue
 from mailbearer.aws.registrations import DynamoDBRegistrationStore
 from mailbearer.aws.tokens import SecretsManagerTokenVault
 from mailbearer.built_in_registrations import BuiltInRegistrations
+from mailbearer.news import MessageNews
 from mailbearer.trail import BufferedTrail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mailbearer.aws.archive import S3Archive
+    from mailbearer.aws.audit_reader import CloudWatchAuditReader
     from mailbearer.aws.audit_spool import S3AuditSpool
     from mailbearer.aws.captures import S3CaptureStore
     from mailbearer.aws.consents import DynamoDBConsentStore
     from mailbearer.aws.credentials import SecretsManagerCredentialVault
+    from mailbearer.aws.incidents import DynamoDBIncidentStore
     from mailbearer.aws.keys import DynamoDBKeyStore
     from mailbearer.aws.ledgers import DynamoDBLedgerStore
+    from mailbearer.aws.notification_queue import SQSNotificationQueue
     from mailbearer.aws.pointed import S3PointedContent
     from mailbearer.aws.rotation_queue import SQSRotationQueue
     from mailbearer.aws.schedules import EventBridgeSchedules
+    from mailbearer.aws.signer import KmsSigner
     from mailbearer.aws.suppressions import DynamoDBSuppressionStore
     from mailbearer.aws.templates import DynamoDBTemplateStore
     from mailbearer.aws.uploads import S3UploadStore
+    from mailbearer.aws.webhook_secrets import SecretsManagerWebhookVault
+    from mailbearer.aws.webhooks import DynamoDBWebhookStore
     from mailbearer.config import Settings
     from mailbearer.egress import Egress
     from mailbearer.ports import Clock, RandomBytes
@@ -98,6 +106,13 @@ class Adapters:
         from mailbearer.aws.keys import DynamoDBKeyStore
 
         return DynamoDBKeyStore(self.clients.dynamodb, self.settings.keys_table)
+
+    @cached_property
+    def incident_store(self) -> DynamoDBIncidentStore:
+        """Give the incidents."""
+        from mailbearer.aws.incidents import DynamoDBIncidentStore
+
+        return DynamoDBIncidentStore(self.clients.dynamodb, self.settings.incidents_table)
 
     @cached_property
     def vault(self) -> SecretsManagerTokenVault:
@@ -204,6 +219,38 @@ class Adapters:
         return EventBridgeBus(self.clients.events, self.settings.event_bus)
 
     @cached_property
+    def message_news(self) -> MessageNews:
+        """Give what happened to messages and has yet to be told."""
+        return MessageNews(self.events, self.trail, routine=self.settings.message_events == "all")
+
+    @cached_property
+    def webhooks(self) -> DynamoDBWebhookStore:
+        """Give the webhooks."""
+        from mailbearer.aws.webhooks import DynamoDBWebhookStore
+
+        return DynamoDBWebhookStore(self.clients.dynamodb, self.settings.webhooks_table)
+
+    @cached_property
+    def webhook_secrets(self) -> SecretsManagerWebhookVault:
+        """Give the vault of the webhooks' signing secrets."""
+        from mailbearer.aws.webhook_secrets import SecretsManagerWebhookVault
+
+        settings = self.settings
+        return SecretsManagerWebhookVault(
+            self.clients.secretsmanager, settings.secrets_prefix, kms_key_id=settings.kms_key_id
+        )
+
+    @cached_property
+    def notification_queue(self) -> SQSNotificationQueue:
+        """Give the notification queue."""
+        from mailbearer.aws.notification_queue import SQSNotificationQueue
+
+        settings = self.settings
+        return SQSNotificationQueue(
+            self.clients.sqs, settings.notification_queue_url, settings.notification_dead_letter_queue_url
+        )
+
+    @cached_property
     def audit_log(self) -> CloudWatchAuditLog:
         """Give this process's stream of the audit log."""
         return CloudWatchAuditLog(self.clients.logs, self.settings.audit_log_group, self._stream_name)
@@ -214,6 +261,27 @@ class Adapters:
         from mailbearer.aws.audit_spool import S3AuditSpool
 
         return S3AuditSpool(self.clients.s3, self.settings.content_bucket)
+
+    @cached_property
+    def audit_reader(self) -> CloudWatchAuditReader:
+        """Give the audit log from the reader's side."""
+        from mailbearer.aws.audit_reader import CloudWatchAuditReader
+
+        return CloudWatchAuditReader(self.clients.logs, self.settings.audit_log_group, sleep=self._sleep)
+
+    @cached_property
+    def archive(self) -> S3Archive:
+        """Give the documents that nobody can change."""
+        from mailbearer.aws.archive import S3Archive
+
+        return S3Archive(self.clients.s3, self.settings.archive_bucket)
+
+    @cached_property
+    def signer(self) -> KmsSigner:
+        """Give the key that signs digests."""
+        from mailbearer.aws.signer import KmsSigner
+
+        return KmsSigner(self.clients.kms, self.settings.signing_key_arn)
 
     @cached_property
     def trail(self) -> BufferedTrail:

@@ -19,10 +19,18 @@ if TYPE_CHECKING:
     from mailbearer.connecting.tokenless import TokenlessFlow
     from mailbearer.connecting.unattended import UnattendedFlow
     from mailbearer.directory import Directory
+    from mailbearer.embargo import Embargo
 
 
 class Connecting(Tokens):
     """What brings mailboxes in."""
+
+    @cached_property
+    def embargo(self) -> Embargo:
+        """Give what asks whether an incident forbids something."""
+        from mailbearer.embargo import Embargo
+
+        return Embargo(self.incident_store)
 
     @cached_property
     def tickets(self) -> Tickets:
@@ -33,6 +41,7 @@ class Connecting(Tokens):
             accounts=self.accounts,
             registrations=self.registrations,
             consents=self.consents,
+            embargo=self.embargo,
             clock=self.clock,
             random_bytes=self.random_bytes,
             api_url=self.settings.api_url,
@@ -67,6 +76,7 @@ class Connecting(Tokens):
             client=self.client,
             definitions=definition_of,
             identity=self.identity,
+            embargo=self.embargo,
             lease=Lease(accounts=self.accounts, clock=self.clock, random_bytes=self.random_bytes),
             events=self.events,
             trail=self.trail,
@@ -115,7 +125,9 @@ class Connecting(Tokens):
         """Give the connecting of a mailbox that needs no token."""
         from mailbearer.connecting.tokenless import TokenlessFlow
 
-        return TokenlessFlow(accounts=self.accounts, events=self.events, trail=self.trail, clock=self.clock)
+        return TokenlessFlow(
+            accounts=self.accounts, embargo=self.embargo, events=self.events, trail=self.trail, clock=self.clock
+        )
 
     @cached_property
     def importing(self) -> Import:
@@ -139,6 +151,8 @@ class Connecting(Tokens):
         return Directory(
             accounts=self.accounts,
             registrations=self.registrations,
+            embargo=self.embargo,
+            events=self.events,
             trail=self.trail,
             clock=self.clock,
             random_bytes=self.random_bytes,

@@ -58,7 +58,7 @@ class Delivering(Accepting, Tokens):
                 looking=looking,
                 lifecycle=self.lifecycle,
                 circuit=self.circuit,
-                standing=Standing(accounts=self.accounts, events=self.events, trail=self.trail),
+                standing=Standing(accounts=self.accounts, events=self.events, trail=self.trail, clock=self.clock),
                 clock=self.clock,
                 random_bytes=self.random_bytes,
             ),
@@ -67,6 +67,7 @@ class Delivering(Accepting, Tokens):
             looking=looking,
             quota=self.quota,
             scales=Scales(),
+            trail=self.trail,
             clock=self.clock,
             random_bytes=self.random_bytes,
         )
@@ -77,7 +78,7 @@ class Delivering(Accepting, Tokens):
         from mailbearer.delivery.recording import Recorder
 
         return Recorder(
-            messages=self.messages, comeback=self.comeback, events=self.events, trail=self.trail, clock=self.clock
+            messages=self.messages, comeback=self.comeback, news=self.message_news, trail=self.trail, clock=self.clock
         )
 
     @cached_property

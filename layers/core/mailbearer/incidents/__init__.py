@@ -1,0 +1,1 @@
+"""Emergencies: shutting mailboxes, ending their grants, telling what was sent, and letting come back what may."""
