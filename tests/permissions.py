@@ -2,7 +2,7 @@
 
 Two tiers tell what was done: the local stack, on whose engine roles and policies are in force, see
 `sandbox.engine_process`, and the handlers on moto, each of whose calls is looked up in the role. `make test` names the
-directory for what they tell in PERMISSION_RECORDS, and then runs `python -m tests.permissions`. What is missing shows at
+directory for what they tell in PERMISSION_RECORDS, then runs `python -m tests.permissions`. What is missing shows at
 once: a call is refused.
 """
 
@@ -59,7 +59,7 @@ IN_NEED = {
     ),
     Permission("token_rotator", "KeptAudit", "s3:PutObject"): "as KeepAudit",
     Permission("token_rotator", "Drain", "sqs:SendMessage"): (
-        "where whoever asked for it first has died: tests/unit/test_rotation.py"
+        "where whoever asked for it first has died: tests/unit/test_invitations.py"
     ),
 }
 """Single permissions for a failure that has its test elsewhere."""

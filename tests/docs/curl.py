@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 import requests
 
@@ -17,6 +18,9 @@ def main() -> int:
     parser.add_argument("--fail-with-body", action="store_true", required=True)
     parser.add_argument("--header", action="append", default=[])
     parser.add_argument("--data")
+    parser.add_argument("--silent", action="store_true")
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--dump-header", choices=["-"])
     parser.add_argument("url")
     options = parser.parse_args()
     headers = dict(line.split(": ", 1) for line in options.header)
@@ -24,7 +28,12 @@ def main() -> int:
     answer = requests.request(
         "GET" if body is None else "POST", options.url, headers=headers, data=body, timeout=SECONDS
     )
-    sys.stdout.write(answer.text)
+    if options.dump_header:
+        sys.stdout.writelines(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+    if options.output:
+        options.output.write_bytes(answer.content)
+    else:
+        sys.stdout.write(answer.text)
     return 0 if answer.ok else FAILED
 
 

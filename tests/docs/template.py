@@ -64,21 +64,32 @@ def _row(statement: Mapping[str, Any]) -> str:
     if "Fn::If" in statement:
         statement, when = statement["Fn::If"][1], ", if given"
     if "Condition" in statement:
-        ((_, wanted),) = statement["Condition"].items()
-        when = f", only {', '.join(f'`{name}` = `{value}`' for name, value in wanted.items())}"
+        wanted = (pair for operator in statement["Condition"].values() for pair in operator.items())
+        when = f", only {', '.join(f'`{name}` = {_values(value)}' for name, value in wanted)}"
     purpose = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", statement["Sid"]).capitalize()
     actions = " ".join(f"`{action}`" for action in statement["Action"])
     return f"| {purpose} | {actions} | {_resource(statement['Resource'])}{when} |"
 
 
-def _resource(resource: Mapping[str, Any]) -> str:
+def _values(value: str | list[str]) -> str:
+    return " ".join(f"`{each}`" for each in (value if isinstance(value, list) else [value]))
+
+
+def _resource(resource: Any) -> str:
+    if isinstance(resource, list):
+        return ", ".join(_resource(each) for each in resource)
     if "Fn::GetAtt" in resource:
         return f"`{resource['Fn::GetAtt'][0]}`"
     if "Ref" in resource:
         return f"`{resource['Ref']}`"
     text = resource["Fn::Sub"]
+    if isinstance(text, list):
+        text = text[0]
     if ":secret:" in text:
         return f"secrets `{text.rpartition(':secret:')[2].replace('${Stage}', '<stage>')}`"
     if ":schedule/" in text:
         return f"`{text.rpartition(':schedule/')[2].replace('${ScheduleGroup}', 'ScheduleGroup')}`"
+    if text.startswith("arn:"):
+        named = re.sub(r"\$\{AWS::\w+\}", "", text).split(":", 5)[5]
+        return f"`{named.replace('${Stage}', '<stage>')}`"
     return re.sub(r"\$\{(\w+)\.Arn\}(.*)", r"`\1\2`", text)

@@ -46,7 +46,7 @@ def test_the_documentation_has_examples_of_each_kind() -> None:
 
 @pytest.mark.parametrize("block", blocks(), ids=str)
 def test_every_fenced_block_names_its_language(block: Block) -> None:
-    assert block.language in {"bash", "python", "json", "text"} or (not block.text and block.mark)
+    assert block.language in {"bash", "python", "json", "mermaid", "text"} or (not block.text and block.mark)
 
 
 @pytest.mark.parametrize("block", SHELL_OR_PYTHON, ids=str)
@@ -160,11 +160,8 @@ def test_the_stand_in_for_curl_knows_the_options_of_the_examples() -> None:
     text = "\n".join(block.text for block in SHELL_OR_PYTHON).replace("\\\n", " ")
     calls = re.findall(r"^curl .+", text, re.MULTILINE)
     assert len(calls) >= 4
-    assert {option for call in calls for option in re.findall(r" (-[-\w]+)", call)} <= {
-        "--fail-with-body",
-        "--header",
-        "--data",
-    }
+    used = {option for call in calls for option in re.findall(r" (-[-\w]+)", call.partition(" | ")[0])}
+    assert used <= {"--fail-with-body", "--header", "--data", "--silent", "--output", "--dump-header", "-"}
 
 
 def captured(stack: LocalStack) -> set[str]:

@@ -48,7 +48,8 @@ def test_no_code_is_left_without_words() -> None:
 
 
 def test_every_audit_action_has_its_row() -> None:
-    rows = [name for name in first_column(page("docs/reference/audit-events.md").read()) if "." in name]
+    names = first_column(page("docs/reference/audit-events.md").read())
+    rows = [name for name in names if "." in name and not name.startswith("facts.")]
     assert sorted(rows) == sorted(source.actions())
 
 

@@ -24,9 +24,10 @@ def sign(stack: Stack) -> dict[str, Any]:
 
 
 def verdict(stack: Stack) -> Report:
-    wiring = stack.app("auditor").wiring()
-    evidence = wiring.gathering.gather(since=0, until=int(time.time() * 1000) + 1)
-    return judge(evidence, checker(wiring.signer.public_key()))
+    with stack.started("auditor") as app:
+        wiring = app.wiring()
+        evidence = wiring.gathering.gather(since=0, until=int(time.time() * 1000) + 1)
+        return judge(evidence, checker(wiring.signer.public_key()))
 
 
 def listed(stack: Stack, caller: dict[str, str] | None = None, /, **query: str) -> Answer:
@@ -76,7 +77,10 @@ def test_events_of_a_deleted_stream_are_found_gone_and_named(stack: Stack) -> No
 def test_events_are_listed_by_time_a_page_at_a_time(stack: Stack) -> None:
     account = stack.connect("bob@tenant.example")
     every = listed(stack, subject=account.id, limit="100").json["data"]
-    assert [each["action"] for each in every][:2] == ["account.add", "account.added"]
+    assert [each["action"] for each in every if each["action"].startswith("account.a")] == [
+        "account.add",
+        "account.added",
+    ]
     assert {"stream", "seq", "prev", "hash", "facts", "reason"} <= every[0].keys()
     found: list[Any] = []
     query = {"subject": account.id, "limit": "2"}

@@ -106,6 +106,11 @@ def unproven(stage: Stage) -> None:
     stage.change(probe={"outcome": "unknown"}, token={"refreshed_at": stage.now - 3 * HOUR})
 
 
+def young(stage: Stage) -> None:
+    stage.accounts.accounts.clear()
+    stage.proof = Proof()
+
+
 def just_connected(stage: Stage) -> None:
     stage.inspector.logged.clear()
     stage.change(created_at=stage.now - 60)
@@ -291,6 +296,8 @@ WARNING: list[tuple[int, str, Break]] = [
     (13, "1 message refused as too much", lambda s: s.note("message.deferred", "msg", reason="daily_limit")),
     (13, "left alone for now", lambda s: s.change(circuit_until=s.now + 60)),
     (13, "a ledger could not be reached", lambda s: s.note("account.ledger_unavailable", "acc")),
+    (3, "No provider is registered yet", lambda s: s.registrations.registrations.pop("google-main")),
+    (14, "No digest of the audit log was ever signed", young),
     (14, "has not kept a report yet", lambda s: s.archive.versions.clear()),
     (14, "until 2 h ago", lambda s: setattr(s, "proof", replace(s.proof, until=s.now - 2.5 * HOUR))),
     (15, "last played through never", lambda s: s.incidents.incidents.clear()),
