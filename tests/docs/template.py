@@ -83,8 +83,11 @@ def _resource(resource: Any) -> str:
     if "Ref" in resource:
         return f"`{resource['Ref']}`"
     text = resource["Fn::Sub"]
-    if isinstance(text, list):
-        text = text[0]
+    return _named(text[0] if isinstance(text, list) else text)
+
+
+def _named(text: str) -> str:
+    """Give the name out of a text in which the template's names stand."""
     if ":secret:" in text:
         return f"secrets `{text.rpartition(':secret:')[2].replace('${Stage}', '<stage>')}`"
     if ":schedule/" in text:
