@@ -93,10 +93,12 @@ class Meter:
         match operation:
             case "PutItem":
                 self._put(table, params["Item"], written="Error" not in parsed)
+            case "UpdateItem":
+                self._update(table, params["Key"], params.get("ExpressionAttributeValues", {}))
             case "GetItem":
                 self._read(item_size(parsed.get("Item", {})), consistent=params.get("ConsistentRead", False))
-            case "Query":
-                # All that a query touches counts as one item.
+            case "Query" | "Scan":
+                # All that one touches counts as one item.
                 size = sum(item_size(item) for item in parsed.get("Items", ()))
                 self._read(size, consistent=params.get("ConsistentRead", False))
             case _:
@@ -111,6 +113,13 @@ class Meter:
             units += sum(_index_writes(projected(old, keys), projected(item, keys)) for keys in self._indexes(table))
             self._items[where] = item
         self.units["DynamoDB write units"] += units
+
+    def _update(self, table: str, key: Item, values: Item) -> None:
+        """Count a change of some attributes, as if it added all the values that it names: an upper bound."""
+        if self._indexes(table):
+            raise LookupError(f"An update of {table}, which has indexes, has no price here.")
+        old = self._items.get((table, str(key[self._hash_key(table)])), key)
+        self.units["DynamoDB write units"] += chunks(item_size(old) + item_size(values), WRITE_UNIT)
 
     def _read(self, size: int, *, consistent: bool) -> None:
         self.units["DynamoDB read units"] += chunks(size, READ_UNIT) * (1.0 if consistent else 0.5)

@@ -74,12 +74,36 @@ FUNCTIONS = (
         stretch=0.28,
     ),
     Function(
+        name="admin_api",
+        joins=("keyring", "webhook_keeping", "audit_search", "trail", *_made("dynamodb", "secretsmanager", "logs")),
+        yardstick="api",
+        against=_API,
+        must=0.50,
+        stretch=0.33,
+    ),
+    Function(
+        name="notifier",
+        joins=("notifier", "trail", *_made("dynamodb", "secretsmanager", "sqs", "logs")),
+        yardstick="worker",
+        against=_WORKER,
+        must=0.45,
+        stretch=0.28,
+    ),
+    Function(
+        name="auditor",
+        joins=("digester", "trail", *_made("logs", "s3", "kms")),
+        yardstick="worker",
+        against=_WORKER,
+        must=0.45,
+        stretch=0.28,
+    ),
+    Function(
         name="authorizer",
         joins=("admission", *_made("dynamodb")),
         yardstick="worker",
         against=_WORKER,
-        must=None,
-        stretch=None,
+        must=0.45,
+        stretch=0.28,
     ),
 )
 
@@ -110,7 +134,12 @@ ENVIRONMENT = {
     "SECRETS_PREFIX": "mailbearer/bench",
     "AUDIT_LOG_GROUP": "/mailbearer/bench/audit",
     "EVENT_BUS": "mailbearer-bench",
-    "INCIDENTS_TABLE": "bench-incidents",
+    "INCIDENTS_TABLE": "incidents",
+    "WEBHOOKS_TABLE": "webhooks",
+    "NOTIFICATION_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/notifications",
+    "NOTIFICATION_DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/notifications-dead",
+    "ARCHIVE_BUCKET": "archive",
+    "SIGNING_KEY_ARN": "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000",
 }
 """What a function is told by its environment, for all of them."""
 

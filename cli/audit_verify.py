@@ -41,7 +41,8 @@ def verify(
 ) -> None:
     """Say whether every audit event is there, as it was written, and nothing else; name the first that is not.
 
-    Ends with 1 if something is wrong. An intent without an outcome is a crash and no tampering.
+    Ends with 1 if something is wrong, or if nothing was signed for hours. An intent without an outcome is a crash and
+    no tampering.
     """
     pinned = _pinned(public_key) if public_key is not None else None
     if export is not None:
@@ -117,13 +118,19 @@ def _resource(report: Report, trust: str) -> dict[str, Any]:
 def _print(out: Console, report: Report, trust: str) -> None:
     if report.good:
         out.print(Text("Good. The audit log is as it was written.", style="bold green"))
+    elif not report.flaw_count:
+        out.print(Text("Not proved. What is there fits together, but a digest is due and not there.", style="bold red"))
     else:
         count = f"{report.flaw_count} flaw{'s' if report.flaw_count != 1 else ''}"
         out.print(Text(f"Not as it was written: {count}.", style="bold red"))
         _print_first(out, report.flaws[0])
     out.print(details(_facts(report, trust)))
     if report.late:
-        out.print(Text("Nothing was signed for hours: docs/runbooks/digest-late.md says what to do.", style="yellow"))
+        text = (
+            "Nothing was signed for hours: what came since could have been written anew, and digests be gone from the "
+            "end. docs/runbooks/digest-late.md says what to do."
+        )
+        out.print(Text(text, style="red"))
     if len(report.flaws) > 1:
         out.print(Text("\nFlaws, the first first:", style="bold"))
         rows = ((flaw.kind, flaw.stream, flaw.seq or "", _time(flaw), flaw.detail) for flaw in report.flaws[:_SHOWN])

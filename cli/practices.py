@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from rich.text import Text
 from cli.operation import Operation, begin
 from cli.options import AsJson, StageName
 from cli.output import console, plain
+from cli.practices_page import page_of
 from cli.refusal import Refused
 from cli.verify import verification_of
 from mailbearer.practices.checking import Practices
@@ -31,6 +33,7 @@ def practices(
     report: Annotated[
         bool, typer.Option("--report", help="Show the newest report that the schedule kept; look at nothing now.")
     ] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write them as a page too, into this file.")] = None,
     stage: StageName = "",
     as_json: AsJson = False,
 ) -> None:
@@ -40,9 +43,20 @@ def practices(
     """
     operation = begin(ctx, stage, as_json=as_json)
     found = _kept(operation) if report else _checked(operation, live=live).as_dict()
+    if html:
+        _write(html, page_of(found))
     operation.out.show(found, lambda out: _print(out, found))
     if found["failed"]:
         raise typer.Exit(1)
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be written: {error.strerror}.", remedy="Name another file.", exit_code=2
+        ) from error
 
 
 def _checked(operation: Operation, *, live: bool) -> Report:

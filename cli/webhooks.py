@@ -127,7 +127,7 @@ def rotate(
     operation = begin(ctx, stage, as_json=as_json)
     made = operation.api(key_stdin=api_key_stdin).post(
         f"{_path(webhook)}/rotate",
-        {"overlap_seconds": seconds},
+        {"overlap": seconds},
         if_lost="Rotate it again: the secret that the receiver has signs until its overlap ends.",
     )
     _show_with_secret(operation, made)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # What says in an AWS request what it is about, and what it is called in a table.
 _TARGETS = ("TableName", "SecretId", "logGroupName")
-_TABLES = ("accounts", "registrations", "messages", "ledgers", "suppressions", "templates")
+_TABLES = ("accounts", "registrations", "messages", "ledgers", "suppressions", "templates", "incidents", "webhooks")
 _SERVICES = {
     "dynamodb": "DynamoDB",
     "secrets-manager": "Secrets Manager",
@@ -30,6 +30,7 @@ _SERVICES = {
     "sqs": "SQS",
     "s3": "S3",
     "scheduler": "Scheduler",
+    "kms": "KMS",
 }
 
 
@@ -66,7 +67,8 @@ class Calls:
             die()
 
     def _aws_leaves(self, request: Any, event_name: str, **_: Any) -> None:
-        self.leaves(aws_call(self.settings, event_name, request.body))
+        body = request.body
+        self.leaves(aws_call(self.settings, event_name, body if isinstance(body, bytes | str) else None))
 
     def _aws_answered(self, **_: Any) -> None:
         self.answered()

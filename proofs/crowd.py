@@ -11,7 +11,7 @@ import requests
 
 from mailbearer.errors import RefreshDeferred, TokenError, Unavailable
 from proofs.ground import SECONDS, Ground
-from proofs.processes import fork, gate, told
+from proofs.processes import ProcessError, fork, gate, told
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
@@ -154,7 +154,9 @@ def _post(ground: Ground, account: Account, count: int) -> str:
         headers={"Authorization": f"Bearer {ground.world.api_key}"},
         timeout=SECONDS,
     )
-    answer.raise_for_status()
+    if not answer.ok:
+        why = ground.said_by("messages_api", "authorizer")
+        raise ProcessError(f"POST /v1/messages: {answer.status_code} {answer.text}\n{why}")
     return str(answer.json()["id"])
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from proofs.ground import Ground
     from proofs.processes import Say
 
-API, ACCOUNTS, WORKER = "messages_api", "accounts_api", "delivery_worker"
-FOLDERS = (API, ACCOUNTS, WORKER)
+API, ACCOUNTS, WORKER, NOTIFIER = "messages_api", "accounts_api", "delivery_worker", "notifier"
+FOLDERS = (API, ACCOUNTS, WORKER, NOTIFIER)
 TIME_OUT = 120.0
 """Seconds that a worker has, as in template.yaml."""
 
@@ -73,6 +73,7 @@ class Functions:
             name = ground.world.stack.outputs[FUNCTIONS[folder]]
             said = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
             ours = {"QUEUE_URL": queue_url, "DEAD_LETTER_QUEUE_URL": dead_letter_queue_url}
+            ours |= {f"NOTIFICATION_{name}": url for name, url in ours.items()}
             self._environments[folder] = said | ours | {"AWS_LAMBDA_FUNCTION_NAME": name}
             importlib.import_module(f"functions.{folder}.app")
 

@@ -44,6 +44,7 @@ PARTS = ("cli", "functions", "layers", "sandbox", "template.yaml")
 SERVICES = ("dynamodb", "secretsmanager", "logs", "events")
 SECONDS = 60.0
 SHORTEST_SLEEP = 2.0
+_SAID = 4000
 
 PROVIDERS: dict[str, Mailbox] = {"kept": ORDERS, "renewed": BILLING, "rotated": SUPPORT}
 """What becomes of the refresh token in a refresh, and the tenant of the sandbox that does so.
@@ -131,6 +132,16 @@ class Ground:
         found = pages.paginate(logGroupName=self.settings.audit_log_group, startTime=int(since * 1000))
         return [(each["logStreamName"], json.loads(each["message"])) for page in found for each in page["events"]]
 
+    def said_by(self, *functions: str) -> str:
+        """Give the end of what the engine and some functions (by folder) have logged: why something failed."""
+        logs = self.world.engine.client("logs")
+        said = [self.world.engine.log_file.read_text(errors="replace")[-_SAID:]]
+        for folder in functions:
+            name = f"/aws/lambda/{self.world.stack.outputs[local.FUNCTIONS[folder]]}"
+            pages = logs.get_paginator("filter_log_events").paginate(logGroupName=name)
+            said.append("".join(event["message"] for page in pages for event in page["events"])[-_SAID:])
+        return "\n\n".join(said)
+
     def connect(self, provider: str, *, ends_in: float) -> Account:
         """Put a mailbox as consent leaves it, whose access token ends in so many seconds, as far as we know.
 
@@ -214,16 +225,24 @@ def prepared() -> Iterator[Ground]:
             demo = Demo(world, _Silent(file=io.StringIO()))
             with demo.api:
                 demo.register()
-            function = world.engine.client("lambda").get_function_configuration(
-                FunctionName=world.stack.outputs["DeliveryWorkerFunctionName"]
-            )
             demo.control.close()
             session = boto3.Session(engine.ACCESS_KEY_ID, engine.SECRET_ACCESS_KEY, region_name=engine.REGION)
-            settings = read_settings(function["Environment"]["Variables"])
+            settings = read_settings(_variables(world))
             ground = Ground(world=world, settings=settings, session=session)
             _warm_up(ground)
             yield ground
             ground.control.close()
+
+
+def _variables(world: local.LocalWorld) -> dict[str, str]:
+    """Give what all functions together are told by their environments; of what differs, what the worker is told."""
+    functions = world.engine.client("lambda")
+    variables: dict[str, str] = {}
+    for folder in (*local.FUNCTIONS, "delivery_worker"):
+        name = world.stack.outputs[local.FUNCTIONS[folder]]
+        told: dict[str, str] = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        variables |= told
+    return variables
 
 
 def _warm_up(ground: Ground) -> None:

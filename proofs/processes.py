@@ -109,6 +109,13 @@ def told(processes: Sequence[Process], *, seconds: float) -> Iterator[tuple[Proc
             os.close(each.pipe)
 
 
+def end(process: Process) -> None:
+    """End a child that would go on for ever."""
+    os.kill(process.pid, signal.SIGKILL)
+    os.waitpid(process.pid, 0)
+    os.close(process.pipe)
+
+
 def die() -> None:
     """End this process as the kernel's out-of-memory killer does: nothing is flushed, nobody is told."""
     os.kill(os.getpid(), signal.SIGKILL)

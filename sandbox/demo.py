@@ -18,6 +18,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from sandbox import receiver
 from sandbox.actors import BILLING, ORDERS, SECONDS, SUPPORT, Actors, Mailbox, UnseenError, a_message, see
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ def show(world: LocalWorld, console: Console) -> bool:
         ("Send one message through each, over HTTP", demo.send_over_http),
         ("Send through the queue: raw, from an SNS topic, from an EventBridge rule", demo.send_over_queue),
         ("Let a token expire; the scheduled function refreshes it", demo.expire_and_refresh),
+        ("Tell a webhook what became of a message; it verifies the signature", demo.tell_webhook),
         ("Revoke a mailbox; its next send is refused", demo.revoke),
         ("Read the audit events back from CloudWatch Logs", demo.read_audit),
+        ("Sign the audit log, and verify it", demo.verify_audit),
     )
     summary = Table("", "step", "s", title="The main job", title_justify="left", box=box.SIMPLE_HEAD)
     begin = time.monotonic()
@@ -179,7 +182,11 @@ class Demo(Actors):
             self.connect_mailbox(NEWS)
         finally:
             self.control.change_settings(NEWS.tenant, access_token_ttl=life)
-        self.until("the token's end", lambda: self.grant(NEWS)["access_expires_in"] <= 0)
+        with ThreadPoolExecutor(2) as waking:  # there is time to start the processes of the steps after this one
+            woken = (waking.submit(self.get, "/v1/webhooks"), waking.submit(self.sign))
+            self.until("the token's end", lambda: self.grant(NEWS)["access_expires_in"] <= 0)
+            for each in woken:
+                each.result()
         generation = self.grant(NEWS)["refreshes"]
 
         answer = self.world.engine.client("lambda").invoke(
@@ -197,6 +204,23 @@ class Demo(Actors):
         see(self.grant(NEWS)["refreshes"] == generation + 1, "the sender had to refresh for itself")
         good_for = f"{grant['access_expires_in']:.0f} s"
         return f"{NEWS.address}: expired after {SHORT_LIFE} s, refreshed once, good for {good_for}, and used"
+
+    def tell_webhook(self) -> str:
+        """Make a webhook, send, and see that its receiver is told and finds the signature right."""
+        with receiver.listening() as listener:
+            made = self.api.post(
+                f"{self.world.api_url}/v1/webhooks",
+                json={"url": listener.url, "events": ["message.sent"]},
+                timeout=SECONDS,
+            )
+            see(made.status_code == HTTPStatus.CREATED, f"{made.status_code} {made.text[:500]}")
+            listener.secret = made.json()["secret"]
+            message = self.post_message(ORDERS, "A webhook hears of this")
+            event = listener.event(seconds=SECONDS)
+            see(event["data"]["message"] == message["id"], f"it was told of {event['data']['message']}")
+            see("hears" not in json.dumps(event), "it was told what the message says")
+            self.api.delete(f"{self.world.api_url}/v1/webhooks/{made.json()['id']}", timeout=SECONDS)
+        return f"{event['type']} of {message['id']}, signed"
 
     def revoke(self) -> str:
         """Revoke a mailbox and see its grant gone at the provider, and its next message refused."""
@@ -225,6 +249,23 @@ class Demo(Actors):
         leaked = [secret for secret in self.control.secrets() if any(secret in line for line in lines)]
         see(not leaked, "a token, code or client secret stands in the audit log")
         return f"{len(self.audit)} events, without a token in them"
+
+    def sign(self) -> None:
+        """Start the function that signs the audit log, as its schedule does every hour."""
+        answer = self.world.engine.client("lambda").invoke(
+            FunctionName=self.world.stack.outputs["AuditorFunctionName"], Payload=json.dumps({"task": "digest"})
+        )
+        see("FunctionError" not in answer, f"the auditor failed: {answer['Payload'].read()[:500]!r}")
+
+    def verify_audit(self) -> str:
+        """Have the log signed and verified with the command."""
+        self.sign()
+        report = json.loads(self.operate("audit", "verify", "--json").stdout)
+        see(report["good"] and report["digests"], f"{len(report['flaws'])} flaws, {report['digests']} digests")
+        signed = report["events"] - report["not_signed"]
+        return (
+            f"{report['events']} events fit together, {signed} of them signed: nothing was changed, removed or put in"
+        )
 
     def audit_table(self) -> Table:
         """Make a table of the audit events that were read."""

@@ -99,6 +99,18 @@ def name_resources_as_aws_does() -> None:
     vars(iam_actions)["extract_resource_arn"] = as_aws
 
 
+def know_services_as_aws_does() -> None:
+    """Say of a service that acts in its own name, as SNS does when it brings a queue something, that it is one."""
+    evaluate: Callable[..., Any] = iam_evaluator.evaluate_resource_policy
+
+    def as_aws(policy: Any, context: Any, *rest: Any, **named: Any) -> Any:
+        if context.principal_type == "Service":
+            context.service_context["aws:principalisawsservice"] = "true"
+        return evaluate(policy, context, *rest, **named)
+
+    vars(iam_evaluator)["evaluate_resource_policy"] = as_aws
+
+
 def take_loopback_for_tls() -> None:
     """Let calls over loopback count as made by TLS, which the policies of queues and buckets demand."""
     pin: Callable[..., None] = app.pin_request_origin
@@ -108,5 +120,6 @@ def take_loopback_for_tls() -> None:
 if __name__ == "__main__":
     watch(Record(sys.argv.pop()))
     name_resources_as_aws_does()
+    know_services_as_aws_does()
     take_loopback_for_tls()
     app.main()

@@ -18,6 +18,7 @@ from sandbox.deploy import DeployError
 from sandbox.engine import EngineError
 from soak import report
 from soak.doors import DoorError
+from soak.ears import Ears
 from soak.run import Soak
 from soak.trouble import EVERY, VISIBILITY, TroubleError
 
@@ -46,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(f"{options.count} messages, seed {seed}; the stack starts")
     local.stop_on_signals()
     try:
-        with prepared() as ground:
-            soak = Soak(ground, console, seed=seed, every=options.every, visibility=options.visibility)
+        with prepared() as ground, Ears() as ears:
+            soak = Soak(ground, console, ears, seed=seed, every=options.every, visibility=options.visibility)
             sheet, run = soak.run(options.count)
     except local.Stopped:
         console.print("Stopped; nothing is shown.")

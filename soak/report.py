@@ -15,6 +15,8 @@ from soak.orders import Form
 from soak.sheet import Column, percentile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from soak.sheet import Sheet
@@ -31,6 +33,8 @@ class Run:
     seed: int
     load: float
     whole: float
+    told: float
+    refused: int
     visibility: float
     killed: Counter[str]
     faults: Counter[str]
@@ -43,6 +47,8 @@ class Run:
             "seed": self.seed,
             "load_seconds": round(self.load, 1),
             "seconds": round(self.whole, 1),
+            "told_seconds": round(self.told, 1),
+            "webhook_refused": self.refused,
             "per_second": round(self.count / self.whole, 1),
             "killed": dict(self.killed),
             "faults": dict(self.faults),
@@ -73,7 +79,8 @@ def show(sheet: Sheet, run: Run, console: Console) -> None:
         table.add_row(kind, *_cells(counts))
     console.print(table)
     _show_reasons(sheet, console)
-    _show_mails(sheet, console)
+    _show_numbers(sheet.mails(), "mails", "Mails that the hosts took for a message", console)
+    _show_numbers(sheet.tellings(), "times", "Times that the webhook was told how a message ended", console)
     _show_waits(sheet, run, console)
     facts = run.as_json()
     console.print(
@@ -82,7 +89,8 @@ def show(sheet: Sheet, run: Run, console: Console) -> None:
         f"Requests without an answer: {run.unanswered}, asked again under their key. "
         f"Repeated on purpose: {sum(e.receipt.repeated for e in sheet.entries)}, "
         f"keys with another body: {sum(e.receipt.conflicts for e in sheet.entries)}. "
-        f"Dead letters: {_named(sheet.letters)}. The seed is {run.seed}."
+        f"Dead letters: {_named(sheet.letters)}. "
+        f"The webhook refused {run.refused} calls, and was told of all after {run.told:.0f} s. The seed is {run.seed}."
     )
     for fault in sheet.wrong[:_SHOWN]:
         console.print(f"[red]✗[/] {escape(fault)}")
@@ -98,6 +106,7 @@ def as_json(sheet: Sheet, run: Run) -> dict[str, Any]:
         "kinds": sheet.counts("kind"),
         "reasons": {column: dict(sheet.reasons(column)) for column in (Column.FAILED, Column.UNKNOWN)},
         "mails": {column: dict(counts) for column, counts in sheet.mails().items()},
+        "tellings": {column: dict(counts) for column, counts in sheet.tellings().items()},
         "p95": {mailbox.name: round(percentile(sheet.waits(mailbox.name), _P95), 2) for mailbox in MAILBOXES},
         "visibility_seconds": run.visibility,
         "most_in_a_minute": sheet.most_in_a_minute,
@@ -114,12 +123,9 @@ def _show_reasons(sheet: Sheet, console: Console) -> None:
     console.print(table)
 
 
-def _show_mails(sheet: Sheet, console: Console) -> None:
-    found = sheet.mails()
+def _show_numbers(found: Mapping[Column, Counter[int]], what: str, title: str, console: Console) -> None:
     most = max((number for counts in found.values() for number in counts), default=1)
-    table = _table(
-        "", *(f"{number} mails" for number in range(most + 1)), title="Mails that the hosts took for a message"
-    )
+    table = _table("", *(f"{number} {what}" for number in range(most + 1)), title=title)
     for column in Column:
         if column in found:
             table.add_row(column, *(str(found[column][number] or "") for number in range(most + 1)))

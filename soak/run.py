@@ -14,6 +14,7 @@ from soak.doors import Doors, Http, prepare
 from soak.mailboxes import open_all
 from soak.orders import Call, plan
 from soak.sheet import judge, waiting
+from soak.tellings import untold
 from soak.trouble import Pause, Providers, hide_for, killer
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from proofs.ground import Ground
     from soak.doors import Receipt
+    from soak.ears import Ears
     from soak.sheet import Sheet
 
 AT_ONCE = 6
@@ -39,7 +41,9 @@ _LOOK_AFTER = 20  # calls
 class Soak:
     """A started stack with the mailboxes of the load, for one run."""
 
-    def __init__(self, ground: Ground, console: Console, *, seed: int, every: float, visibility: int) -> None:
+    def __init__(
+        self, ground: Ground, console: Console, ears: Ears, *, seed: int, every: float, visibility: int
+    ) -> None:
         """Open the mailboxes and store what the orders name."""
         self._console, self._seed, self._visibility = console, seed, visibility
         self._workers = ground.settings.workers
@@ -47,6 +51,8 @@ class Soak:
         hide_for(ground, visibility)
         mailboxes = open_all(ground, self._http)
         prepare(self._http)
+        self._ears = ears
+        ears.register(self._http)
         self._doors = Doors(ground, self._http, mailboxes)
         self._books = Books(ground, mailboxes)
         self._postbag = Postbag(ground, mailboxes)
@@ -72,12 +78,15 @@ class Soak:
             faults = self._providers.stop()
         self._settle()
         whole = time.monotonic() - self._begun
+        self._until(self._all_told)
+        told = time.monotonic() - self._begun
         mails = [*self._postbag.close(), *self._books.captured()]
         sheet = judge(
             self._receipts,
             self._books.records(),
             self._books.letters(),
             mails,
+            heard=self._ears.heard(),
             workers=self._workers,
             deaths=self._killer.deaths,
         )
@@ -86,6 +95,8 @@ class Soak:
             seed=self._seed,
             load=load,
             whole=whole,
+            told=told,
+            refused=self._ears.refused,
             visibility=self._visibility,
             killed=self._killer.killed,
             faults=faults,
@@ -147,6 +158,11 @@ class Soak:
                 return
             self._tell(f"{left} not at their end, {backlog.in_hand} copies in hand, {backlog.delayed} for later")
             time.sleep(_LOOK if left < _FEW else _LOOK_SELDOM)
+
+    def _all_told(self) -> bool:
+        left = untold(self._books.records(), self._ears.heard())
+        self._tell(f"{left} ends not told to the webhook")
+        return not left
 
     def _tell(self, text: str) -> None:
         now = time.monotonic()

@@ -15,6 +15,7 @@ from soak.books import bare
 from soak.doors import Answer
 from soak.mailboxes import MAILBOXES
 from soak.orders import Fate
+from soak.tellings import Tellings, is_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mailbearer.message import MessageRecord
     from soak.books import Mail
     from soak.doors import Receipt
+    from soak.ears import Heard
     from soak.orders import Order
 
 _SERIAL = re.compile(r"soak-\d{6}")
@@ -54,12 +56,16 @@ _OF_A_DEATH = "worker_lost"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One order and what became of it; `mails` are those that the hosts took for it."""
+    """One order and what became of it; `mails` are those that the hosts took for it.
+
+    `notices` are the ids under which a webhook was told of its end, one for each time.
+    """
 
     receipt: Receipt
     record: MessageRecord | None
     column: Column
     mails: int = 0
+    notices: Sequence[str] = ()
 
     @property
     def order(self) -> Order:
@@ -107,6 +113,14 @@ class Sheet:
             found[entry.column][entry.mails] += 1
         return dict(found)
 
+    def tellings(self) -> dict[Column, Counter[int]]:
+        """Count, for each column that is told, of how many messages the webhook was told how often."""
+        found: defaultdict[Column, Counter[int]] = defaultdict(Counter)
+        for entry in self.entries:
+            if entry.record is not None and is_told(entry.record):
+                found[entry.column][len(entry.notices)] += 1
+        return dict(found)
+
     def waits(self, mailbox: str) -> list[float]:
         """Give the seconds to `sent` of a mailbox's messages, in order."""
         return sorted(
@@ -120,13 +134,15 @@ def judge(
     letters: Sequence[Letter],
     mails: Sequence[Mail],
     *,
+    heard: Iterable[Heard] | None = None,
     workers: int = 1,
     deaths: Sequence[float] = (),
 ) -> Sheet:
-    """Draw the balance: every order against its record, its dead letters and its mails, and nothing left over.
+    """Draw the balance: every order against its record, dead letters, mails and tellings, and nothing left over.
 
-    Of a limit each of the `workers` may use a share without asking, and so may one more for each that was killed within
-    the same minute (`deaths`, epoch seconds): a dead one's share is not known to the next.
+    `heard` is None where nobody listened. Of a limit each of the `workers` may use a share without asking, and so may
+    one more for each that was killed within the same minute (`deaths`, epoch seconds): a dead one's share is not known
+    to the next.
     """
     wrong: list[str] = []
     refusals = {letter.record for letter in letters if letter.record}
@@ -138,14 +154,23 @@ def judge(
         if record.id not in refusals
     ]
     taken = Counter(mail.message_id for mail in mails)
+    tellings = None if heard is None else Tellings(heard)
     entries = []
     for receipt in receipts:
         record = known.pop(receipt.order.serial, None)
         letter = refused.pop(receipt.order.serial, None)
         number = taken.pop(bare(record.message_id), 0) if record is not None and record.message_id else 0
-        entry = Entry(receipt=receipt, record=record, column=_column(receipt, record, letter), mails=number)
+        entry = Entry(
+            receipt=receipt,
+            record=record,
+            column=_column(receipt, record, letter),
+            mails=number,
+            notices=tellings.of(record) if tellings is not None and record is not None else (),
+        )
         entries.append(entry)
         wrong += _faults(entry, letter)
+        if tellings is not None and record is not None:
+            wrong += [f"{receipt.order.serial}: {fault}" for fault in tellings.faults(record)]
     wrong += [f"{serial}: a record that nobody ordered" for serial in known]
     wrong += [f"{serial}: a dead letter that nobody ordered" for serial in refused]
     wrong += [f"{number} mails with the Message-ID {message_id}, of no record" for message_id, number in taken.items()]

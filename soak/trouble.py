@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from soak.mailboxes import Opened
 
 PROCESSES = Path("/proc")
-KILLED = {"delivery_worker": 2, "messages_api": 1}
+KILLED = {"delivery_worker": 2, "messages_api": 1, "notifier": 1}
 """The functions whose processes are killed, with weights."""
 EVERY = 8.0
 """Seconds between two kills, on average."""
@@ -118,17 +118,17 @@ class Killer:
 
 
 def killer(ground: Ground, seed: int, every: float) -> Killer:
-    """Make the killer of this stack's workers and API processes."""
+    """Make the killer of this stack's workers, notifiers and API processes."""
     functions = {folder: ground.world.stack.outputs[FUNCTIONS[folder]] for folder in KILLED}
     scratch = ground.world.engine.directory / "scratch"
     return Killer(scratch=scratch, functions=functions, every=every, chance=random.Random(seed))  # noqa: S311 - no secret
 
 
 def hide_for(ground: Ground, seconds: int) -> None:
-    """Let what a worker has in hand be taken up again after so many seconds."""
-    ground.world.engine.client("sqs").set_queue_attributes(
-        QueueUrl=ground.world.stack.outputs["QueueUrl"], Attributes={"VisibilityTimeout": str(seconds)}
-    )
+    """Let what a worker or a notifier has in hand be taken up again after so many seconds."""
+    sqs, outputs = ground.world.engine.client("sqs"), ground.world.stack.outputs
+    for queue in ("QueueUrl", "NotificationQueueUrl"):
+        sqs.set_queue_attributes(QueueUrl=outputs[queue], Attributes={"VisibilityTimeout": str(seconds)})
 
 
 class Providers:

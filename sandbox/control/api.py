@@ -159,12 +159,12 @@ class ControlApi:
         return answer({"revoked": self._tokens.revoke(_selection(body), "revoked by the mailbox's owner")})
 
     def secrets(self) -> Response:
-        """Return every code, token and client secret, so that a test can look for them where they must not be."""
+        """Return every code, token, client secret, state and verifier, for tests that look for leaks."""
         issued = [*self._tokens.secrets(), *self._devices.secrets()]
         configured = [
             ("client_secret", secret.value) for client in self._directory.clients() for secret in client.secrets
         ]
-        return rows([{"kind": kind, "value": value} for kind, value in issued + configured])
+        return rows([{"kind": kind, "value": value} for kind, value in issued + configured if value])
 
     # --- what happened
 

@@ -210,8 +210,15 @@ class Control:
         return revoked
 
     def secrets(self) -> list[str]:
-        """Return every code, token and client secret: what must never be found in a log."""
+        """Return every code, token, client secret, state and verifier: what must never be found in a log."""
         return [row["value"] for row in self._rows("/secrets")]
+
+    def secrets_by_kind(self) -> dict[str, list[str]]:
+        """Return the same, by what each is."""
+        found: dict[str, list[str]] = {}
+        for row in self._rows("/secrets"):
+            found.setdefault(row["kind"], []).append(row["value"])
+        return found
 
     def mail(self, **filters: str | int) -> list[dict[str, Any]]:
         """Return captured mail, newest first; filters: mailbox, tenant, via, message_id, rcpt_to, after, limit."""

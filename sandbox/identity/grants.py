@@ -54,6 +54,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
                 )
             ),
         }[self.server.settings.refresh_token_rule]
+        store.remember_proof("state", asked.get("state", ""))
         store.save_code(
             AuthorizationCode(
                 code=code,
@@ -191,6 +192,7 @@ class S256Challenge(CodeChallenge):  # type: ignore[misc]
 
     def validate_code_verifier(self, grant: CodeGrant, result: None) -> None:
         """Refuse a wrong verifier with its cause."""
+        grant.server.store.remember_proof("verifier", grant.request.form.get("code_verifier", ""))
         try:
             super().validate_code_verifier(grant, result)
         except InvalidGrantError as error:

@@ -43,6 +43,7 @@ class TokenStore:
         self._random_id = random_id
         self._lock = threading.RLock()
         self._codes: OrderedDict[str, AuthorizationCode] = OrderedDict()
+        self._proofs: OrderedDict[str, str] = OrderedDict()
         self._grants: OrderedDict[str, Grant] = OrderedDict()
         self._tokens: OrderedDict[str, Token] = OrderedDict()
         self._assertions: OrderedDict[tuple[str, str], float] = OrderedDict()
@@ -51,6 +52,7 @@ class TokenStore:
         """Forget everything; every token issued so far is refused from now on."""
         with self._lock:
             self._codes.clear()
+            self._proofs.clear()
             self._grants.clear()
             self._tokens.clear()
             self._assertions.clear()
@@ -75,6 +77,12 @@ class TokenStore:
     def code_has_expired(self, code: AuthorizationCode) -> bool:
         """Tell whether the code is too old to be used."""
         return self._clock() > code.issued_at + CODE_TTL
+
+    def remember_proof(self, kind: str, value: str) -> None:
+        """Remember a `state` or `verifier` that a client brought, for tests that look for leaks."""
+        with self._lock:
+            self._proofs[value] = kind
+            _drop_oldest(self._proofs, MOST_TOKENS)
 
     # --- assertions
 
@@ -247,11 +255,12 @@ class TokenStore:
             ]
 
     def secrets(self) -> Iterator[tuple[str, str]]:
-        """Yield (kind, value) of every code and token still remembered, for tests that look for leaks."""
+        """Yield (kind, value) of every code, proof and token still remembered, for tests that look for leaks."""
         with self._lock:
             codes = [("code", value) for value in self._codes]
+            proofs = [(kind, value) for value, kind in self._proofs.items()]
             tokens = [(token.kind, value) for value, token in self._tokens.items()]
-        yield from (*codes, *tokens)
+        yield from (*codes, *tokens, *proofs)
 
 
 def _expiry(token: Token | None) -> float | None:

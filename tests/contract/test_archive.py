@@ -72,6 +72,37 @@ def test_names_come_in_order_from_after_one_on_and_no_more_than_wanted(archive: 
     assert archive.names("none/") == []
 
 
+def test_what_does_not_stand_alone_under_its_name_is_named(archive: Archive) -> None:
+    for name in ("digests/1", "digests/2", "digests/3", "reports/1"):
+        archive.put(name, "old")
+    assert archive.replaced("digests/") == []
+    for name in ("digests/1", "digests/3", "reports/1"):
+        archive.put(name, "new")
+    assert archive.replaced("digests/") == ["digests/1", "digests/3"]
+    assert archive.replaced("digests/", after="digests/1") == ["digests/3"]
+
+
+@pytest.mark.parametrize("kind", ["fake", "aws"])
+def test_what_a_delete_marker_hides_is_gone_but_named_and_its_name_is_free(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    archive: Archive
+    if kind == "fake":
+        archive = fake = FakeArchive()
+        fake.create("digests/1", "signed")
+        fake.hide("digests/1")
+    else:
+        world = request.getfixturevalue("world")
+        bucket = locked_bucket(world)
+        archive = S3Archive(world.clients.s3, bucket)
+        archive.create("digests/1", "signed")
+        world.clients.s3.delete_object(Bucket=bucket, Key="digests/1")
+    assert (archive.get("digests/1"), archive.names("digests/")) == (None, [])
+    assert archive.replaced("digests/") == ["digests/1"]
+    assert archive.create("digests/1", "signed anew")
+    assert archive.replaced("digests/") == ["digests/1"]
+
+
 def test_what_is_locked_cannot_be_removed(world: World) -> None:
     client = world.clients.s3
     bucket = locked_bucket(world)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tests.contract.conftest import World
 
 FIRST = SigningSecrets(b"\x00\xff" * 16)
-LATER = SigningSecrets(b"n" * 32, (OldSecret(b"\x00\xff" * 16, 1_750_000_000.5), OldSecret(b"o" * 24, 3)))
+BEFORE = (OldSecret(b"\x00\xff" * 16, 1_750_000_000.5), OldSecret(b"o" * 24, 3))
+LATER = SigningSecrets(b"n" * 32, BEFORE, rotated_at=1_750_000_000.25)
 
 
 @pytest.fixture(params=["fake", "aws"])

@@ -25,7 +25,7 @@ from mailbearer.notifying import keeping as webhooks
 from mailbearer.notifying import replaying
 from mailbearer.registration import Flow
 from mailbearer.templating import keeping, reading
-from mailbearer.wire import attachments, merging
+from mailbearer.wire import attachments, merging, rotations
 from mailbearer.wiring import Wiring
 from tests.docs import template
 from tests.docs.openapi import Operation, expanded, operations, strict, validator, wrong
@@ -93,6 +93,11 @@ def test_an_operation_says_all_that_is_needed_to_use_it(operation: Operation) ->
             )
 
 
+@each_operation
+def test_every_answer_names_its_request(operation: Operation) -> None:
+    assert [status for status, answer in operation.answers.items() if "x-request-id" not in answer["headers"]] == []
+
+
 def test_names_of_operations_are_unique() -> None:
     names = [operation_id(each) for each in operations()]
     assert len(set(names)) == len(names)
@@ -128,13 +133,13 @@ def test_the_examples_are_what_their_schemas_say(operation: Operation) -> None:
         ("Preview", keeping._PREVIEW_FIELDS),  # noqa: SLF001 - the same
         ("NewWebhook", webhooks.CREATE_FIELDS),
         ("ChangeWebhook", webhooks.CHANGE_FIELDS),
-        ("RotateWebhook", webhooks.ROTATE_FIELDS),
+        ("RotateWebhook", rotations.ROTATE_FIELDS),
         ("WebhookReplay", replaying.REPLAY_FIELDS),
         ("NewUpload", uploading._FIELDS),  # noqa: SLF001 - the same
         ("NewSuppression", suppressing._FIELDS),  # noqa: SLF001 - the same
         ("NewKey", keys.FIELDS),
         ("ChangeKey", keys.FIELDS),
-        ("RotateKey", keys.ROTATE_FIELDS),
+        ("RotateKey", rotations.ROTATE_FIELDS),
         ("AddAccount", directory._CREATE),  # noqa: SLF001 - the same
         ("ChangeAccount", directory._CHANGE),  # noqa: SLF001 - the same
         ("Limits", directory._LIMITS),  # noqa: SLF001 - the same

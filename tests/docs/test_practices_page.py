@@ -10,6 +10,8 @@ import pytest
 
 from mailbearer.practices.checking import LOOKS
 from mailbearer.practices.practice import NAMES
+from mailbearer.practices.watching import ALARMS, ALARMS_ON_AWS
+from tests.docs import template
 from tests.docs.pages import page
 
 if TYPE_CHECKING:
@@ -45,3 +47,7 @@ def test_the_table_of_the_explanation_has_the_same_names() -> None:
         r"^\| (\d+) \| ([^|]+) \|", page("docs/explanation/the-fifteen-practices.md").read(), re.MULTILINE
     )
     assert [(int(number), name.strip()) for number, name in table] == list(enumerate(NAMES, start=1))
+
+
+def test_every_alarm_of_the_template_would_be_missed() -> None:
+    assert {*ALARMS, *ALARMS_ON_AWS} == template.alarms()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +25,7 @@ from sandbox.actors import way_on
 from sandbox.control.client import Control
 from sandbox.control.key_pairs import make_key_pair
 from sandbox.demo import Demo
+from tests.e2e import traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +38,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("cli", "functions", "layers", "sandbox")
 SECONDS = 60.0
 """How long something may take that happens by itself."""
+SAY_NO_SECRET = frozenset({"audit", "doctor", "incident", "practices"})
+"""Commands that show much and never a secret."""
+TEXT = "Hello. What this mail says is nobody else's business."
 REGISTRATIONS = {"google": "google-workspace", "microsoft": "microsoft-365", "oidc": "own-mail-host"}
 
 # Tenant of the sandbox, the mailbox that the stack begins with, and the fault endpoint of its mail host.
@@ -48,7 +53,10 @@ ROADS = [
 
 @contextmanager
 def started(directory: Path) -> Iterator[LocalStack]:
-    """Start a stack in `directory`, connect three mailboxes, and stop all of it at the end."""
+    """Start a stack in `directory`, connect three mailboxes, and stop all of it at the end.
+
+    Before it is stopped it is searched for every secret that was issued on it.
+    """
     for part in PARTS:
         shutil.copytree(ROOT / part, directory / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "template.yaml", directory)
@@ -69,22 +77,40 @@ def started(directory: Path) -> Iterator[LocalStack]:
             api.trust_env = False
             api.headers["Authorization"] = f"Bearer {world.api_key}"
             stack = LocalStack(root=directory, world=world, api=api)
+            stack.hear_the_bus()
             yield stack
+            leaks = traces.search(stack)
             stack.control.close()
+            assert leaks == [], f"secrets lie where they must not: {[f'{leak.kind} in {leak.place}' for leak in leaks]}"
 
 
 @dataclass(kw_only=True)
 class LocalStack:
     """A running stack as its users meet it.
 
-    `issued` are the API keys that were made on it, `handed_in` the secrets that were given to it for its vault.
+    `secrets` are those that it was given or gave, `said` what it told in answers that hold none, and `reports` the
+    files that the command wrote: what `tests.e2e.traces` searches, and for what.
     """
 
     root: Path
     world: LocalWorld
     api: requests.Session = field(repr=False)
-    issued: list[str] = field(default_factory=list, repr=False)
-    handed_in: list[str] = field(default_factory=list, repr=False)
+    secrets: traces.Secrets = field(default_factory=traces.Secrets)
+    said: dict[str, str] = field(default_factory=dict, repr=False)
+    reports: list[Path] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin with the administrator's key."""
+        self.secrets.hear(self.world.api_key)
+
+    def hear_the_bus(self) -> None:
+        """Bring everything that the bus is told to a queue, where it can be searched."""
+        queue = self.aws("sqs").create_queue(QueueName="heard-on-the-bus")["QueueUrl"]
+        found = self.aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+        events, bus = self.aws("events"), {"EventBusName": self.output("EventBusName")}
+        events.put_rule(Name="heard-on-the-bus", EventPattern=json.dumps({"source": ["mailbearer"]}), **bus)
+        target = {"Id": "heard", "Arn": found["Attributes"]["QueueArn"]}
+        events.put_targets(Rule="heard-on-the-bus", Targets=[target], **bus)
 
     @cached_property
     def control(self) -> Control:
@@ -127,11 +153,17 @@ class LocalStack:
             session = requests.Session()
             session.trust_env = False
             fields |= {"Authorization": f"Bearer {key}"} if key else {}
+        self.secrets.say(body)
         try:
-            return session.request(method, f"{self.world.api_url}{path}", json=body, headers=fields, timeout=SECONDS)
+            answer = session.request(method, f"{self.world.api_url}{path}", json=body, headers=fields, timeout=SECONDS)
         finally:
             if session is not self.api:
                 session.close()
+        if path.startswith("/v1/") and method == "GET":
+            self.said[f"answer {path}"] = answer.text
+        elif path.startswith("/v1/"):
+            self.secrets.hear(answer.text)
+        return answer
 
     def get(self, path: str) -> dict[str, Any]:
         """Read something that is there."""
@@ -150,6 +182,7 @@ class LocalStack:
     def drop(self, body: object) -> None:
         """Drop a body on the queue."""
         text = body if isinstance(body, str) else json.dumps(body)
+        self.secrets.say(body)
         self.aws("sqs").send_message(QueueUrl=self.output("QueueUrl"), MessageBody=text)
 
     def settled(self, message_id: str, *statuses: str) -> dict[str, Any]:
@@ -194,16 +227,14 @@ class LocalStack:
         """Make an API key with the command."""
         arguments = [part for scope in scopes for part in ("--scope", scope)]
         arguments += [part for account in accounts for part in ("--account", account)]
-        made: str = self.operate("keys", "create", "test", *arguments)["key"]
-        self.issued.append(made)
-        return made
+        return str(self.operate("keys", "create", "test", *arguments)["key"])
 
     # --- registrations ----------------------------------------------------------------------------------------------
 
     def register(self, name: str, *options: str, secret: str = "") -> dict[str, Any]:
         """Add a registration with the command; a secret goes in by standard input."""
         proof = ("--client-secret-stdin",) if secret else ()
-        self.handed_in += [secret] if secret else []
+        self.secrets.add("client secret", secret)
         added: dict[str, Any] = self.operate("providers", "add", name, *options, *proof, stdin=secret)
         return added
 
@@ -243,7 +274,7 @@ class LocalStack:
     def key_pair(self, name: str) -> KeyPair:
         """Make a key that will be handed in; of a private key, each line is as secret as the whole."""
         pair = make_key_pair(name, now=datetime.now(UTC))
-        self.handed_in += pair.private_key.splitlines()[1:-1]
+        self.secrets.add("private key", pair.private_key)
         return pair
 
     # --- mailboxes --------------------------------------------------------------------------------------------------
@@ -304,6 +335,11 @@ class LocalStack:
         """Run `mailbearer ... --json`, which has to succeed, and give what it says."""
         done = self.world.operate(*arguments, "--json", stdin=stdin)
         assert done.returncode == 0, done.stderr
+        command = " ".join(arguments[:2])
+        # What other commands print may be what they are there for: a new key, a link.
+        self.said[f"said by {command}"] = done.stderr + (done.stdout if arguments[0] in SAY_NO_SECRET else "")
+        self.secrets.hear(done.stdout)
+        self.reports += [Path(file) for flag, file in pairwise(arguments) if flag in {"--report", "--output"}]
         return json.loads(done.stdout)
 
     def rotate(self) -> dict[str, Any]:
@@ -341,7 +377,7 @@ def queue_message_id(key: str) -> str:
 
 def message(account: str, **fields: Any) -> dict[str, Any]:
     """Make a small message."""
-    return {"account": account, "to": "carla@customer.example", "subject": "Hello", "text": "Hello."} | fields
+    return {"account": account, "to": "carla@customer.example", "subject": "Hello from a test", "text": TEXT} | fields
 
 
 def until(what: str, look: Callable[[], Seen | None], *, seconds: float = SECONDS) -> Seen:

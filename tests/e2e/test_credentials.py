@@ -54,7 +54,7 @@ def test_refresh_and_mail_go_on_while_one_secret_takes_the_place_of_another(loca
     control.add_mailbox("oidc", address)
     added = local_stack.call("POST", "/v1/accounts", {"provider": "rolling", "address": address}).json()
     assert local_stack.consent(added["consent_url"], "oidc", address).status_code == 200
-    local_stack.handed_in.append(second)
+    local_stack.secrets.add("client secret", second)
     command = ("providers", "credentials", "add", "rolling", "--client-secret-stdin", "--secret-id", "second")
     assert [each["id"] for each in local_stack.operate(*command, stdin=second)] == ["second", "unnamed"]
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.e2e import browser
 from tests.e2e.local_stack import started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.e2e.local_stack import LocalStack
 
+PROGRAM = browser.installed()
 pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(240)]
 
 
@@ -58,6 +61,21 @@ def test_the_schedules_report_says_what_the_operator_sees(quiet: LocalStack) -> 
     quiet.audited("practices.checked", "local")
     kept = quiet.operate("practices", "--report")
     assert kept == report
+
+
+@pytest.mark.skipif(PROGRAM is None, reason=f"needs one of {', '.join(browser.PROGRAMS)}")
+def test_the_page_shows_every_practice_and_asks_for_nothing(quiet: LocalStack, tmp_path: Path) -> None:
+    assert PROGRAM is not None
+    page = tmp_path / "practices.html"
+    quiet.world.operate("practices", "--html", str(page))
+    with browser.opened(PROGRAM, tmp_path / "profile") as tab:
+        tab.open(page.as_uri())
+        tab.wait("document.querySelectorAll('section').length === 15")
+        shown = tab.run("Array.from(document.querySelectorAll('section:not(.pass) details')).every(each => each.open)")
+        assert shown
+        assert tab.run("document.documentElement.scrollWidth <= window.innerWidth")
+        assert tab.complaints() == []
+        assert tab.asked_for() == [page.as_uri()]
 
 
 def test_the_operator_sees_the_same_rows_and_may_have_the_registrations_tested_live(quiet: LocalStack) -> None:

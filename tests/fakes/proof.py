@@ -61,6 +61,7 @@ class FakeArchive:
     def __init__(self) -> None:
         self.faults = Faults()
         self.versions: dict[str, list[str]] = {}
+        self.hidden: set[str] = set()
 
     def put(self, name: str, body: str) -> None:
         with self.faults.around("put"):
@@ -80,6 +81,16 @@ class FakeArchive:
     def names(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:
         with self.faults.around("names"):
             return sorted(name for name in self.versions if name.startswith(prefix) and name > after)[:limit]
+
+    def replaced(self, prefix: str, *, after: str = "") -> list[str]:
+        with self.faults.around("replaced"):
+            names = self.hidden | {name for name, kept in self.versions.items() if len(kept) > 1}
+            return sorted(name for name in names if name.startswith(prefix) and name > after)
+
+    def hide(self, name: str) -> None:
+        """Put a delete marker on top, as whoever may take the bucket's policy away can."""
+        del self.versions[name]
+        self.hidden.add(name)
 
 
 class FakeSigner:

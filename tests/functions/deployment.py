@@ -53,6 +53,7 @@ _ACTIONS = {
     "s3:CopyObject": "s3:PutObject",
     "s3:HeadObject": "s3:GetObject",
     "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:ListObjectVersions": "s3:ListBucketVersions",
     "sqs:SendMessageBatch": "sqs:SendMessage",
 }
 

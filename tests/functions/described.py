@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OF_NO_OPERATION = {401, 404, 405}
 """What is answered where there is no operation."""
-DECLARED_HEADERS = {"location", "idempotent-replayed", "retry-after", "www-authenticate"}
+DECLARED_HEADERS = {"location", "idempotent-replayed", "retry-after", "www-authenticate", "x-request-id"}
 """Header fields that say something of their own; the others belong to every answer."""
 ITEM_BY_ITEM = frozenset({"messages", "suppressions"})
 """Lists in bodies whose items are answered one by one."""
@@ -29,6 +29,7 @@ def check(sent: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     method, path = sent["requestContext"]["http"]["method"], str(sent["rawPath"]).rstrip("/")
     operation = operation_of(method, path)
     status, headers = str(given["statusCode"]), given["headers"]
+    assert headers.get("x-request-id") == sent["requestContext"]["requestId"], "the answer does not name its request"
     if operation is None:
         assert given["statusCode"] in OF_NO_OPERATION, f"openapi.json has no {method} {path}, which answered {status}"
         _check_body(_problem(), given, f"{method} {path}")

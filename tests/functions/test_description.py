@@ -100,10 +100,20 @@ def test_an_answer_that_the_document_does_not_describe_is_noticed(
     answers = next(each for each in operations() if str(each) == "POST /v1/messages").answers
     if status == 409:
         problems = answers["409"]["content"]["application/problem+json"]["examples"]
-        given["headers"] = {"content-type": "application/problem+json"}
+        given["headers"] = {name: given["headers"][name] for name in ("content-type", "x-request-id")}
+        given["headers"]["content-type"] = "application/problem+json"
         given["body"] = json.dumps(next(iter(problems.values()))["value"])
     given |= {"statusCode": status, "body": json.dumps(json.loads(given["body"]) | changes)}
     with pytest.raises(AssertionError, match=f"openapi.json.*{complaint}"):
+        check(sent, given)
+
+
+def test_an_answer_that_does_not_name_its_request_is_noticed(stack: Stack) -> None:
+    stack.mailbox(ADDRESS)
+    sent = request("messages-post", body=SHOWN["send_message"]["small"])
+    given = stack.invoke("messages_api", sent)
+    del given["headers"]["x-request-id"]
+    with pytest.raises(AssertionError, match="name its request"):
         check(sent, given)
 
 
@@ -162,6 +172,17 @@ def template(stack: Stack, _account: Account) -> dict[str, str]:
     return {"name": body["name"], "version": "1"}
 
 
+def key(stack: Stack, _account: Account) -> dict[str, str]:
+    return {"id": made(stack, "create_key", SHOWN["create_key"]["operator"])["id"]}
+
+
+def disabled_key(stack: Stack, account: Account) -> dict[str, str]:
+    parameters = key(stack, account)
+    operation = next(each for each in operations() if each.said["operationId"] == "disable_key")
+    assert asked(stack, operation, parameters, None).status == 200
+    return parameters
+
+
 def webhook(stack: Stack, _account: Account) -> dict[str, str]:
     return {"id": made(stack, "create_webhook", SHOWN["create_webhook"]["some"])["id"]}
 
@@ -170,6 +191,7 @@ NEEDS: dict[str, Callable[[Stack, Account], dict[str, str]]] = {
     "reschedule_message": scheduled_message,
     "retry_message": held_message,
     "resume_account": paused_account,
+    "delete_key": disabled_key,
     "show_suppression": suppressed,
     "remove_suppression": suppressed,
 }
@@ -188,6 +210,8 @@ def prepared(stack: Stack, operation: Operation) -> dict[str, str]:
         return message(stack, account)
     if operation.path.startswith("/v1/webhooks/{id}"):
         return webhook(stack, account)
+    if operation.path.startswith("/v1/keys/{id}"):
+        return key(stack, account)
     return {"id": account.id}
 
 

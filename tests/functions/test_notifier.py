@@ -112,16 +112,30 @@ def test_a_slow_neighbour_and_an_unreadable_one_take_nothing_along(stack: Stack,
     assert dead(stack) == [("no json", "malformed_body")]
 
 
+def test_a_secret_that_somebody_wrote_over_signs_nothing_and_a_rotation_mends_it(
+    stack: Stack, receiver: HttpPeer
+) -> None:
+    made = create(stack, receiver.url)
+    stack.clients.secretsmanager.put_secret_value(
+        SecretId=f"mailbearer/test/webhooks/{made['id']}", SecretString="written over"
+    )
+    told(stack)
+    assert receiver.requests == []
+    shown = stack.admin("webhooks-list").json["data"]
+    assert [each["last_failure"] for each in shown] == ["no_secret"]
+    rotate = {"path": f"/v1/webhooks/{made['id']}/rotate", "body": {}}
+    assert stack.admin("webhooks-rotate", **rotate).status == 409  # it may be under way, as young as it is
+
+
 def test_what_cannot_be_settled_stays_on_the_queue_and_its_neighbours_go(stack: Stack, receiver: HttpPeer) -> None:
     made = create(stack, receiver.url)
     other = create(stack, receiver.url)
-    stack.clients.secretsmanager.put_secret_value(
-        SecretId=f"mailbearer/test/webhooks/{other['id']}", SecretString="written over"
-    )
     notify(stack, *event("sqs-notification")["Records"])
     records = queued(stack)
-    (spoilt,) = (each["messageId"] for each in records if other["id"] in each["body"])
-    assert notify(stack, *records) == [spoilt]
+    (unread,) = (each["messageId"] for each in records if other["id"] in each["body"])
+    stack.refused = (f"secretsmanager:GetSecretValue *{other['id']}*",)
+    assert notify(stack, *records) == [unread]
+    stack.refused = ()
     (request,) = receiver.requests
     Verifier(made["secret"]).verify(request.body, request.headers)
 
@@ -158,7 +172,7 @@ def test_while_secrets_overlap_both_verify(stack: Stack, receiver: HttpPeer) -> 
     (request,) = receiver.requests
     for secret in (made["secret"], rotated.json["secret"]):
         Verifier(secret).verify(request.body, request.headers)
-    stack.admin("webhooks-rotate", path=f"/v1/webhooks/{made['id']}/rotate", body={"overlap_seconds": 0})
+    stack.admin("webhooks-rotate", path=f"/v1/webhooks/{made['id']}/rotate", body={"overlap": 0})
     told(stack)
     assert len(receiver.requests[-1].headers["webhook-signature"].split()) == 1
 

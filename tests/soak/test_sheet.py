@@ -6,9 +6,11 @@ import pytest
 
 from mailbearer.message import MessageRecord, Status
 from soak.doors import Answer, Receipt
+from soak.ears import Heard
 from soak.mailboxes import LIMITED, PER_MINUTE
 from soak.orders import Fate, Form
 from soak.sheet import Column, judge, percentile, waiting
+from soak.tellings import untold
 from tests.soak.books import AT, LOST, letter, mail, mailbox, order, receipt, record
 
 TROUBLED = mailbox("troubled Graph")
@@ -158,3 +160,27 @@ def test_what_is_not_at_its_end_is_waited_for() -> None:
 @pytest.mark.parametrize(("values", "share", "found"), [([], 0.95, 0), ([1], 0.95, 1), (range(1, 101), 0.95, 95)])
 def test_a_percentile_is_the_value_below_which_that_share_lies(values: list[float], share: float, found: float) -> None:
     assert percentile(list(values), share) == found
+
+
+@pytest.mark.parametrize(
+    ("ids", "faults"),
+    [
+        pytest.param([], ["soak-000001: sent, of which the webhook was told under 0 ids"], id="never"),
+        pytest.param(["evt_1"], [], id="once"),
+        pytest.param(["evt_1", "evt_1"], [], id="twice-under-one-id"),
+        pytest.param(
+            ["evt_1", "evt_2"], ["soak-000001: sent, of which the webhook was told under 2 ids"], id="two-ids"
+        ),
+    ],
+)
+def test_each_end_is_told_at_least_once_and_under_one_id(ids: list[str], faults: list[str]) -> None:
+    heard = [Heard("msg_1", "message.sent", each) for each in ids]
+    sheet = judge([receipt()], [record()], [], [mail()], heard=heard)
+    assert sheet.wrong == faults
+    assert sheet.tellings() == {Column.SENT: {len(ids): 1}}
+
+
+def test_another_end_than_the_messages_own_tells_nothing_of_it() -> None:
+    heard = [Heard("msg_1", "message.failed", "evt_1"), Heard("msg_2", "message.sent", "evt_2")]
+    assert untold([record()], heard) == 1
+    assert untold([record(), record(status=Status.CANCELED)], [Heard("msg_1", "message.sent", "evt_1")]) == 0

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import tracemalloc
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailbearer.audit import AuditLine
-from mailbearer.auditing import digests
+from mailbearer.auditing import digests, exporting
+from mailbearer.auditing.evidence import Gathering
+from mailbearer.auditing.signatures import checker
+from mailbearer.auditing.verification import MOST, judge, judge_export
+from mailbearer.digest import SignedDigest
+from mailbearer.errors import Unavailable
 from tests.fakes import FakeSigner
 from tests.unit import audit_log
 from tests.unit.audit_log import API, HOUR, ROTATOR, WORKER, Audited, Records, event, find, rewritten, sealed
@@ -31,6 +39,15 @@ def audited() -> Audited:
 def first(report: Report) -> tuple[str, str, int]:
     flaw = report.flaws[0]
     return str(flaw.kind), flaw.stream, flaw.seq
+
+
+NAME = digests.name_of
+
+
+def chained_to(prev: str, line: AuditLine) -> list[AuditLine]:
+    """Write a line anew behind another hash."""
+    text = json.dumps(json.loads(line.text) | {"prev": prev}, sort_keys=True, separators=(",", ":"))
+    return rewritten([AuditLine(line.stream, line.timestamp, text)], lambda _: None)
 
 
 def found(report: Report) -> list[tuple[str, str, int]]:
@@ -76,7 +93,10 @@ def test_a_log_without_digests_is_checked_as_far_as_its_chains_reach() -> None:
     audited.write(API, 5)
     audited.clock.advance(1)
     report = audited.judge()
-    assert (report.good, report.unsigned, report.late) == (True, 5, True)
+    assert (report.good, report.unsigned, report.late) == (True, 5, False)
+    audited.clock.advance(4 * HOUR)
+    report = audited.judge()
+    assert (found(report), report.good, report.late) == ([], False, True)
     del audited.reader.held[2]
     assert first(audited.judge()) == ("removed", API, 3)
 
@@ -113,11 +133,46 @@ def test_what_the_retention_took_from_the_front_is_no_flaw(audited: Audited) -> 
     assert report.events == 2
 
 
-def test_a_digest_that_is_long_overdue_is_told(audited: Audited) -> None:
-    assert not audited.judge().late
-    audited.clock.advance(4 * HOUR)
+def test_while_a_digest_is_overdue_nothing_is_called_good(audited: Audited) -> None:
+    audited.clock.advance(2 * HOUR)
+    assert audited.judge().good
+    audited.clock.advance(2 * HOUR)
     report = audited.judge()
-    assert (report.good, report.late) == (True, True)
+    assert (found(report), report.good, report.late) == ([], False, True)
+
+
+def test_of_a_digest_whose_time_has_expired_in_part_nothing_is_asked(audited: Audited) -> None:
+    kept_since = audit_log.digest_of(audited.archive, 3).until - 1
+    audited.reader.held = [line for line in audited.reader.held if line.timestamp >= kept_since]
+    assert not audited.judge().good
+    report = audited.judge(kept_since=kept_since)
+    assert (found(report), report.digests) == ([], 0)
+
+
+def test_what_ends_in_the_middle_of_a_digest_is_looked_at_to_its_end(audited: Audited) -> None:
+    second = audit_log.digest_of(audited.archive, 2)
+    gathering = Gathering(reader=audited.reader, archive=audited.archive, stage="test", log_group=audit_log.GROUP)
+    evidence = gathering.gather(since=0, until=second.since + 1)
+    report = judge(evidence, checker(audited.signer.public_key()))
+    assert (found(report), report.digests, report.until) == ([], 2, second.until)
+
+
+def test_an_event_that_was_filed_again_in_the_next_digests_time_is_repeated() -> None:
+    audited = Audited()
+    audited.reader.file("rotator/2", audited.now, event(1))
+    audited.sign()
+    audited.reader.file("rotator/3", audited.now, event(1))
+    audited.sign()
+    assert (found(audited.judge()), audited.judge().repeated) == ([], 1)
+
+
+def test_many_flaws_are_all_counted_and_a_thousand_named() -> None:
+    audited = Audited()
+    audited.write(API, MOST + 10)
+    audited.reader.held = [replace(line, text=line.text.replace("msg_", "msh_")) for line in audited.reader.held]
+    audited.clock.advance(1)
+    report = audited.judge()
+    assert (report.flaw_count, len(report.flaws)) == (MOST + 10, MOST)
 
 
 # --- crashes --------------------------------------------------------------------------------------------------------
@@ -136,6 +191,14 @@ def test_an_intent_without_an_outcome_is_unfinished_and_no_flaw(audited: Audited
 def test_an_outcome_that_was_filed_before_its_intent_ends_it(audited: Audited) -> None:
     audited.write(WORKER, action="account.revoked", subject="acc_1", outcome="revoked", at="2025-06-15T18:00:01.000Z")
     audited.write(WORKER, action="account.revoke", subject="acc_1", outcome="intended", at="2025-06-15T18:00:00.000Z")
+    audited.clock.advance(HOUR)
+    assert audited.judge().unfinished == []
+
+
+def test_an_outcome_of_the_same_moment_ends_its_intent(audited: Audited) -> None:
+    audited.write(WORKER, action="token.refresh", subject="acc_1", outcome="intended")
+    audited.write(WORKER, action="token.adopted", subject="acc_1", outcome="adopted", at=event(18).at)
+    assert event(18).at == json.loads(audited.reader.held[-1].text)["at"]
     audited.clock.advance(HOUR)
     assert audited.judge().unfinished == []
 
@@ -176,6 +239,126 @@ def test_what_the_auditor_saw_is_known_also_when_its_traces_are_gone() -> None:
     audited.sign()
     del audited.reader.held[-1]
     assert found(audited.judge()) == [("unreadable", API, 0)]
+
+
+def test_a_stream_begins_at_the_beginning_also_where_only_a_part_is_looked_at(audited: Audited) -> None:
+    audited.write("worker/2", 1)
+    audited.clock.advance(60)
+    (line,) = audited.reader.held[-1:]
+    (forged,) = chained_to("f" * 64, line)
+    audited.reader.held[-1] = forged
+    for since in (0, audit_log.digest_of(audited.archive, 3).since):
+        assert found(audited.judge(since=since)) == [("changed", "worker/2", 1)]
+
+
+def test_a_line_that_fits_nowhere_does_not_make_the_next_ones_wrong(audited: Audited) -> None:
+    (line,) = chained_to("f" * 64, audited.reader.held[audited.at(WORKER, 2)])
+    broken = AuditLine(line.stream, line.timestamp, line.text.replace("msg_", "msh_"))
+    audited.reader.held.insert(audited.at(WORKER, 3), broken)
+    assert found(audited.judge()) == [("changed", WORKER, 2)]
+
+
+def test_what_is_gone_from_the_front_of_a_part_was_seen_by_its_digest(audited: Audited) -> None:
+    since = audit_log.digest_of(audited.archive, 2).since
+    del audited.reader.held[audited.at(API, 4)]
+    assert found(audited.judge(since=since)) == [("removed", API, 4)]
+
+
+def test_what_was_moved_to_the_front_of_a_part_was_not_seen_by_its_digest(audited: Audited) -> None:
+    since = audit_log.digest_of(audited.archive, 2).since
+    moved = audited.reader.held[audited.at(API, 3)]
+    audited.reader.held.append(AuditLine(API, since, moved.text))
+    assert found(audited.judge(since=since)) == [("added", API, 3)]
+
+
+# --- tampering with the digests ---------------------------------------------------------------------------------------
+
+
+def logged(audited: Audited) -> None:
+    """Put what the auditor said of its digests into the log, as it does, and have it signed."""
+    audited.reader.file("auditor/1", audited.now, *(each for each in audited.log.events))
+    audited.sign()
+    audited.clock.advance(60)
+
+
+def test_a_digest_that_was_taken_from_the_end_is_missed_by_the_log(audited: Audited, tmp_path: Path) -> None:
+    logged(audited)
+    assert found(audited.judge()) == []
+    for number in (4, 3):
+        del audited.archive.versions[NAME(number)]
+    assert ("digest_missing", NAME(3), 3) in found(audited.judge())
+    assert not audit_log.judged(tmp_path / "export", audited.export(), audited.signer).good
+
+
+def test_a_digest_that_the_log_remembers_otherwise_is_changed(audited: Audited) -> None:
+    said = audited.log.events[0]
+    assert said.action == "audit.signed"
+    wrong = replace(said, facts=(("digest", "0" * 64),))
+    audited.reader.file("auditor/1", audited.now, wrong)
+    audited.clock.advance(600)
+    assert found(audited.judge()) == [("digest_changed", NAME(1), 1)]
+
+
+def test_what_the_log_said_just_now_the_archive_need_not_show_yet(audited: Audited) -> None:
+    said = replace(audited.log.events[0], subject=NAME(9))
+    audited.reader.file("auditor/1", audited.now, said)
+    audited.clock.advance(60)
+    assert found(audited.judge()) == []
+    audited.clock.advance(600)
+    assert found(audited.judge()) == [("digest_missing", NAME(9), 9)]
+
+
+def test_digests_that_were_hidden_at_the_end_are_missing_and_not_signed_anew(audited: Audited, tmp_path: Path) -> None:
+    for number in (2, 3):
+        audited.archive.hide(NAME(number))
+    missing = [("digest_missing", NAME(2), 2), ("digest_missing", NAME(3), 3)]
+    assert found(audited.judge()) == missing
+    assert found(audit_log.judged(tmp_path / "export", audited.export(), audited.signer)) == missing
+    audited.reader.held = [line for line in audited.reader.held if line.stream != ROTATOR]
+    with pytest.raises(Unavailable, match="hidden"):
+        audited.sign()
+    assert audited.archive.names(digests.PREFIX) == [NAME(1)]
+
+
+def test_what_was_hidden_beyond_an_earlier_time_does_not_concern_it(audited: Audited) -> None:
+    audited.archive.put(NAME(3), audited.archive.versions[NAME(3)][0])
+    second = audit_log.digest_of(audited.archive, 2)
+    gathering = Gathering(reader=audited.reader, archive=audited.archive, stage="test", log_group=audit_log.GROUP)
+    evidence = gathering.gather(since=0, until=second.until)
+    assert found(judge(evidence, checker(audited.signer.public_key()))) == []
+
+
+def test_a_digest_over_which_another_was_put_is_changed_whoever_signed_it(audited: Audited) -> None:
+    audited.archive.put(NAME(2), audited.archive.versions[NAME(2)][0])
+    assert found(audited.judge()) == [("digest_changed", NAME(2), 2)]
+
+
+def test_a_digest_of_another_stage_proves_nothing_here(audited: Audited) -> None:
+    audited.archive.versions.clear()
+    audited.digester(stage="other").run(deadline=audited.clock() + 290)
+    assert found(audited.judge())[0] == ("digest_changed", NAME(1), 1)
+
+
+def test_the_same_key_proves_no_digest_of_another_log_or_number_or_chain(audited: Audited, tmp_path: Path) -> None:
+    def judged_with(at_number: int, **changes: Any) -> list[tuple[str, str, int]]:
+        given = audit_log.records(audited.export())
+        (place,) = [at for at, each in enumerate(given) if each["kind"] == "digest" and each["number"] == at_number]
+        text = digests.write(replace(audit_log.digest_of(audited.archive, at_number), **changes))
+        signed = SignedDigest(text=text, signature=audited.signer.sign(text.encode()), key_id="key-1")
+        given[place]["document"] = digests.pack(signed)
+        return found(audit_log.judged(tmp_path / "export", sealed(given), audited.signer))
+
+    assert judged_with(3) == []
+    since = audit_log.digest_of(audited.archive, 3).since
+    for changes in ({"log_group": "/other"}, {"number": 4}, {"previous": "0" * 64}, {"since": since + 1}):
+        assert ("digest_changed", NAME(3), 3) in judged_with(3, **changes), changes
+
+
+def test_what_follows_upon_a_cut_is_no_second_flaw(audited: Audited) -> None:
+    audited.reader.held = [
+        line for line in audited.reader.held if line.stream != API or json.loads(line.text)["seq"] not in {6, 7}
+    ]
+    assert found(audited.judge()) == [("cut", API, 6)]
 
 
 # --- tampering with an export ---------------------------------------------------------------------------------------
@@ -266,7 +449,25 @@ def _copied(given: Records, place: int) -> None:
     given[place]["document"] = given[place + 1]["document"]
 
 
-NAME = digests.name_of
+def _begin_later(given: Records) -> None:
+    given[:] = [record for record in given if record["kind"] != "digest" or record["number"] > 2]
+    given[0]["first_digest"] = 3
+
+
+def _hide(record: dict[str, Any]) -> Callable[[Records], object]:
+    def hide(given: Records) -> None:
+        given.append(given[-2] | record)
+
+    return hide
+
+
+def _surrogate(given: Records) -> None:
+    place = find(given, ROTATOR, 5)
+    line = AuditLine(ROTATOR, given[place]["timestamp"], given[place]["text"])
+    (asked,) = rewritten([line], lambda body: body.update(reason="why?"))
+    given[place]["text"] = asked.text.replace("why?", "why\ud800")
+
+
 TAMPERINGS: list[Tampering] = [
     ("a changed byte", _edit(WORKER, 2, "msg_", "msh_"), ("changed", WORKER, 2)),
     ("a changed byte in the last event", _edit(WORKER, 4, "msg_", "msh_"), ("changed", WORKER, 4)),
@@ -300,6 +501,12 @@ TAMPERINGS: list[Tampering] = [
     ("the first digest dropped", _digest(1, lambda given, at: given.pop(at)), ("digest_missing", NAME(1), 1)),
     ("a digest dropped", _digest(2, lambda given, at: given.pop(at)), ("digest_missing", NAME(2), 2)),
     ("the last digest dropped", _digest(3, lambda given, at: given.pop(at)), ("digest_missing", NAME(3), 3)),
+    ("the first digests left away", _begin_later, ("digest_missing", NAME(2), 2)),
+    ("a question mark that is none", _surrogate, ("changed", ROTATOR, 5)),
+    ("a record of another kind", _hide({"kind": "Line"}), ("export_changed", "export", 0)),
+    ("a line whose time is no number", _hide({"timestamp": "1"}), ("export_changed", "export", 0)),
+    ("a line with a remark", _hide({"remark": ""}), ("export_changed", "export", 0)),
+    ("a second header", lambda given: given.append(given[0]), ("export_changed", "export", 0)),
     ("two digests swapped", _digest(2, _swap_next), ("reordered", NAME(2), 2)),
 ]
 
@@ -325,6 +532,37 @@ def test_with_another_key_no_digest_is_good(audited: Audited, tmp_path: Path) ->
     report = audit_log.judged(tmp_path / "export", audited.export(), FakeSigner(2))
     assert found(report) == [("digest_changed", NAME(number), number) for number in (1, 2, 3)]
     assert (report.digests, report.unsigned) == (0, 17)
+
+
+def test_lines_behind_the_end_that_an_export_names_are_judged_too(audited: Audited, tmp_path: Path) -> None:
+    given = audit_log.records(audited.export())
+    given[0]["until"] = audit_log.digest_of(audited.archive, 3).until
+    assert audit_log.judged(tmp_path / "export", sealed(given), audited.signer).unsigned == 2
+    del given[find(given, ROTATOR, 4)]
+    assert first(audit_log.judged(tmp_path / "export", sealed(given), audited.signer)) == ("removed", ROTATOR, 4)
+
+
+def test_an_export_whose_bytes_were_written_otherwise_is_changed(audited: Audited, tmp_path: Path) -> None:
+    export = audited.export()
+    assert audit_log.judged(tmp_path / "export", export, audited.signer).good
+    body = b"".join(export.splitlines(keepends=True)[:-1])
+    for other in (body.replace(b"\n", b"\r\n"), body.replace(b'{"kind":"line",', b'{"kind":"line","text":"forged",')):
+        end = {"kind": "end", "records": other.count(b"\n"), "sha256": hashlib.sha256(other).hexdigest()}
+        written = other + json.dumps(end, separators=(",", ":")).encode() + b"\n"
+        report = audit_log.judged(tmp_path / "export", written, audited.signer)
+        assert found(report) == [("export_changed", "export", 0)]
+
+
+def test_a_line_without_an_end_does_not_fill_the_memory(audited: Audited, tmp_path: Path) -> None:
+    path = tmp_path / "export"
+    path.write_bytes(audited.export())
+    os.truncate(path, 72 << 20)
+    tracemalloc.start()
+    report = judge_export(exporting.read(path), checker(audited.signer.public_key()))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [flaw.kind for flaw in report.flaws] == ["export_changed"]
+    assert most < 64 << 20
 
 
 @pytest.mark.parametrize("cut", [1, 40, 400])

@@ -55,6 +55,7 @@ def test_the_call_itself_knows_it_and_how_long_it_took_is_told() -> None:
         stack.deliver(stack.copy())
     assert stack.transport.calls[-1].outgoing.correlation == "req-1"
     assert facts(stack, "message.sent")["ms"] == "0"
+    assert facts(stack, "message.sent")["registration"] == "google-main"
 
 
 def test_who_tries_a_message_again_begins_another_request() -> None:

@@ -247,6 +247,17 @@ def test_a_token_that_cannot_be_had_now_defers_the_message_without_spending_an_a
     assert [attempt.code for attempt in record.attempts] == ["token_refresh_deferred", "ok"]
 
 
+@pytest.mark.parametrize("error", [TokenEndpointBusy("503", retry_after=60), ClientRefused("invalid_client")])
+def test_mail_that_waits_for_a_token_endpoint_counts_as_deferred_by_that_provider(error: Exception) -> None:
+    sending = Sending(ACCEPTED)
+    job, _ = accepted_job(sending)
+    sending.clock.advance(3600)
+    sending.server.scripts["refresh"].append(error)
+    assert sending.deliver(job).verb is Verb.DEFERRED
+    noted = [one for one in sending.trail.take_noted() if one.action == "message.deferred"]
+    assert [one.provider for one in noted] == ["oidc"]
+
+
 def test_a_refused_registration_defers_the_message_past_its_backoff() -> None:
     sending = Sending(ACCEPTED)
     sending.accept()

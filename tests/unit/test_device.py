@@ -88,6 +88,19 @@ class Typing:
         return caught.value
 
 
+def test_a_link_for_a_new_mailbox_is_stored_when_both_were_announced() -> None:
+    typing = Typing()
+    typing.grants.consents.consents.clear()
+    typing.provider.scripts["device_authorization"].append(GIVEN)
+
+    def refuse() -> None:
+        raise AuditUnavailable("down")
+
+    with pytest.raises(AuditUnavailable):
+        typing.flow.begin(typing.grants.now(), actor="key_1", announce=refuse)
+    assert typing.grants.consents.consents == {}
+
+
 def test_the_page_shows_the_code_and_where_to_type_it_and_asks_nobody_too_early() -> None:
     typing = Typing()
     page = typing.look(after=0)

@@ -13,7 +13,8 @@ from mailbearer.account import Account, AccountState
 from mailbearer.addresses import unsafe_in_header
 from mailbearer.caller import Caller
 from mailbearer.errors import AuditUnavailable, Conflict, InvalidInput, MailbearerError, NotFound
-from tests.unit.grants import ADMIN, REGISTRATION, Grants, mailbox
+from mailbearer.registration import Flow
+from tests.unit.grants import ADMIN, REGISTRATION, Grants, mailbox, registration
 
 BODY = {"provider": REGISTRATION, "address": "ann@example.org"}
 FIELDS = (
@@ -78,6 +79,33 @@ def test_without_the_audit_log_no_mailbox_is_added() -> None:
     with pytest.raises(AuditUnavailable):
         add(grants, BODY)
     assert grants.accounts.accounts == {}
+
+
+def test_a_link_for_a_new_mailbox_is_stored_when_both_were_announced() -> None:
+    grants = Grants()
+    directory, draft = grants.directory(), grants.directory().draft(BODY)
+
+    def announce() -> None:
+        directory.announce(draft, ADMIN)
+
+    grants.log.faults.after("write", lambda: grants.log.faults.before("write", AuditUnavailable("down")))
+    with pytest.raises(AuditUnavailable):
+        grants.consent().begin(draft.account, actor="key_1", announce=announce)
+    assert grants.consents.consents == {}
+    assert grants.consent().begin(draft.account, actor="key_1", announce=announce)
+    assert grants.actions()[-2:] == ["consent.begin intended", "account.add intended"]
+    assert (len(grants.consents.consents), grants.accounts.accounts) == (1, {})
+
+
+def test_a_mailbox_that_is_added_anew_with_other_fields_is_audited_as_changed() -> None:
+    grants = Grants()
+    grants.registrations.registrations[REGISTRATION] = registration(flow=Flow.CLIENT_CREDENTIALS)
+    first = add(grants, BODY)
+    assert add(grants, BODY) == first
+    assert grants.actions()[-1] == "account.added added"
+    add(grants, BODY | {"contacts": ["ops@example.org"], "display_name": "Orders"})
+    assert grants.actions()[-1] == "account.changed changed"
+    assert dict(grants.log.events[-1].facts) == {"fields": "contacts display_name"}
 
 
 def test_all_faults_come_at_once() -> None:

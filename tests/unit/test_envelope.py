@@ -7,8 +7,8 @@ import pytest
 
 from mailbearer.envelope import Dropped, Job, pack, read_body, read_content, unpack, write_content, write_job
 from mailbearer.errors import MalformedBody
-from mailbearer.message import Address, Attachment, Unsubscribe
-from tests.unit.sending import Sending, message
+from mailbearer.message import Address, Attachment, Status, Unsubscribe
+from tests.unit.sending import ACCEPTED, Sending, message
 
 FULL = message(
     cc=(Address("carl@example.net"),),
@@ -173,3 +173,23 @@ NOT_WHOLE: list[tuple[str, Any]] = [
 def test_a_job_that_is_not_whole_is_malformed(broken: object) -> None:
     with pytest.raises(MalformedBody, match="not whole"):
         read_body(json.dumps(broken), "sqs-1")
+
+
+BEFORE = (
+    '{"mailbearer_job":1,"id":"msg_01JXT21Q000000000000000001","account":"acc_661TQCFXH3Q7XWCNQQ4P7H71N5","attempt":0,'
+    '"message":{"account":"acc_661TQCFXH3Q7XWCNQQ4P7H71N5","from":["ann@example.org","Ann"],'
+    '"message_id":"<01jxt21q000000000000000001@example.org>","date":1750000000.0,"on_unknown":"hold",'
+    '"to":[["bob@example.net"]],"text":"Hello","subject":"Hi"},"record":["key_app",'
+    '"02de09537b15a971837dd24a079d4a7d396f6f0e8ccb2bac29f051e28a454790",1750000000.0,1757776000.0]}'
+)
+"""What lay on the queue before jobs named the request they came of, byte for byte."""
+
+
+def test_what_the_version_before_queued_is_sent_by_this_one() -> None:
+    job = read_body(BEFORE, "sqs-1")
+    assert isinstance(job, Job)
+    assert job.record is not None
+    sending = Sending(ACCEPTED)
+    sending.messages.create(job.record)
+    sending.deliver(job)
+    assert sending.record(job.id).status is Status.SENT

@@ -124,6 +124,14 @@ def test_each_reach_has_its_messages(world: Emergencies, reach: Reach) -> None:
     assert report["sent"]["by_account"] == {derived_id("acc_", name): 1 for name in wanted}
 
 
+def test_what_a_mailbox_sent_that_was_deleted_since_is_known_by_its_registration(world: Emergencies) -> None:
+    at = world.clock() - 60
+    log(world, "message.sent", "msg_gone", "sent", at=at, account="acc_gone", registration=REGISTRATION)
+    log(world, "message.sent", "msg_other", "sent", at=at, account="acc_other", registration="other")
+    _, rows = made(world, world.declare(Reach.PROVIDER, REGISTRATION).incident)
+    assert [row["message"] for row in rows] == ["msg_gone"]
+
+
 def test_it_says_of_each_mailbox_what_was_done_and_what_is_being_tried(world: Emergencies) -> None:
     incident = world.declare(Reach.ACCOUNT, world.now("ann").id).incident
     ann = world.now("ann")
@@ -152,7 +160,9 @@ def test_it_names_the_step_that_only_a_person_can_do(world: Emergencies) -> None
         kind="microsoft", endpoints=replace(ends, revoke_url="")
     )
     report, _ = made(world, world.declare().incident)
-    assert {one["manual_step"] for one in report["accounts"]} == {world.definitions("microsoft").revocation_note}
+    (step,) = {one["manual_step"] for one in report["accounts"]}
+    assert "https://myapps.microsoft.com" in step
+    assert f"client id is {registration().client_id}." in step
     assert report["summary"]["manual_steps"] == 2
 
 

@@ -167,6 +167,18 @@ def test_keys_stay_disabled_unless_that_is_asked_for(world: Emergencies) -> None
     assert world.disabled() == set()
 
 
+def test_keys_that_another_open_incident_disables_too_stay_so_by_that(world: Emergencies) -> None:
+    ann, ben = world.connect("ann"), world.connect("ben")
+    world.key("ann", ann.id)
+    world.key("ben", ben.id)
+    first = world.declare(disable_keys=True).incident
+    other = world.declare(Reach.ACCOUNT, ann.id, disable_keys=True).incident
+    assert world.resolve(first, enable_keys=True).keys_enabled == 1
+    assert world.disabled() == {"ann"}
+    assert world.resolve(other, enable_keys=True).keys_enabled == 1
+    assert world.disabled() == set()
+
+
 def test_keys_that_were_disabled_for_another_reason_stay_so(world: Emergencies) -> None:
     world.key("old", disabled=True, reason="requested")
     incident = world.declare(disable_keys=True).incident

@@ -212,6 +212,14 @@ def test_keys_that_cannot_be_disabled_now_are_by_the_schedule(world: Emergencies
     assert world.book.find(contained.incident.id).state is IncidentState.CONTAINED
 
 
+def test_keys_that_are_asked_for_later_are_disabled_by_the_schedule_if_the_command_dies(world: Emergencies) -> None:
+    world.key("app")
+    assert world.declare().incident.state is IncidentState.CONTAINED
+    world.declared(disable_keys=True)
+    world.tend()
+    assert world.disabled() == {"app"}
+
+
 def test_the_operator_sees_how_far_it_has_come(world: Emergencies) -> None:
     for name in ("ann", "bob"):
         world.connect(name)

@@ -241,6 +241,15 @@ def test_a_key_that_is_good_no_more_makes_no_other_though_the_authorizer_remembe
         case.ring.listing(caller, limit=1, cursor="")
 
 
+def test_a_key_that_was_bound_meanwhile_makes_no_unbound_one_though_the_authorizer_remembers_it(case: Case) -> None:
+    caller = case.holder("leaked")
+    stands = case.keys.keys[caller.key_id]
+    case.keys.replace(stands.changed(accounts=frozenset({derived_id("acc_", "one")})), expected=stands)
+    with pytest.raises(InvalidInput) as error:
+        case.make(caller)
+    assert faults(error) == {"/accounts": "account_missing"}
+
+
 # --- lists ------------------------------------------------------------------------------------------------------------
 
 
@@ -443,6 +452,13 @@ def test_a_fifth_secret_in_overlap_is_a_conflict_that_says_until_when(case: Case
     assert case.log.actions.count("key.rotate intended") == 4
     case.clock.advance(DAY)
     assert len(case.ring.rotate(made.key.id, {}, OPERATOR).key.replaced) == 1
+
+
+def test_an_overlap_of_0_ends_four_secrets_in_overlap_too(case: Case) -> None:
+    made = case.make()
+    for _ in range(4):
+        case.ring.rotate(made.key.id, {}, OPERATOR)
+    assert case.ring.rotate(made.key.id, {"overlap": 0}, OPERATOR).key.replaced == ()
 
 
 def test_a_disabled_key_gets_a_new_secret_and_stays_disabled(case: Case) -> None:

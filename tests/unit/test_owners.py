@@ -114,7 +114,19 @@ def test_told_twice_it_is_the_same_message_under_the_same_key() -> None:
     desk.owners.tell(wanted())
     first, again = desk.mails()
     assert first == again
-    assert first["idempotency_key"] == "evt_01JD8M3V7Q0000000000000000.notice"
+    assert first["idempotency_key"]
+
+
+def test_told_again_through_another_carrier_or_with_another_link_it_is_another_mail_and_no_dead_letter() -> None:
+    first, second = sorted((carrier("zoe"), carrier("yan")), key=lambda one: one.id)
+    desk = Desk(first, second)
+    desk.owners.tell(wanted())
+    desk.change(first, mail_refusal="smtp_auth_disabled")
+    desk.owners.tell(wanted())
+    desk.owners.tell(wanted(data=wanted().data | {"reconnect_url": "https://api.example/connect/another"}))
+    mails = desk.mails()
+    assert [mail["account"] for mail in mails] == [first.id, second.id, second.id]
+    assert len({mail["idempotency_key"] for mail in mails}) == 3
 
 
 UNWELL: list[dict[str, Any]] = [

@@ -45,8 +45,8 @@ def test_first_it_is_disabled_then_the_provider_told_then_the_secret_retired() -
         "credentials.read",
         "provider.revoke",
         "vault.retire",
-        "accounts.replace",
         "events.publish",
+        "accounts.replace",
         "log.write",
     ]
     assert grants.provider.revoked == ["refresh-1", "access-1"]
@@ -276,6 +276,19 @@ def test_an_event_bus_that_is_down_changes_nothing() -> None:
     assert "event.unpublished failed" in grants.actions()
 
 
+def test_what_the_bus_did_not_take_is_told_by_the_schedule_and_once() -> None:
+    grants = Grants()
+    grants.connect()
+    grants.events.faults.before("publish", Unavailable("bus"))
+    assert revoke(grants)
+    assert not grants.now().revocation_pending
+    assert grants.events.published == []
+    for _ in range(3):
+        grants.clock.advance(RETRY_EVERY)
+        grants.rotation().run(deadline=grants.clock() + 290)
+    assert [kind for kind, _ in grants.events.published] == ["account.revoked"]
+
+
 def test_a_change_by_somebody_else_does_not_keep_a_mailbox_alive() -> None:
     grants = Grants()
     account = grants.connect()
@@ -334,6 +347,7 @@ def test_dying_anywhere_after_the_disabling_leaves_it_to_the_schedule() -> None:
             assert not grants.now().revocation_pending, calls[number]
             assert grants.provider.refresh_tokens == set(), calls[number]
             assert grants.vault.read(account.id) is None, calls[number]
+            assert len({detail["id"] for _, detail in grants.events.published}) == 1, calls[number]
 
 
 def _calls_of_a_revocation() -> list[str]:

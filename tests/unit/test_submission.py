@@ -620,11 +620,19 @@ def test_a_message_that_waits_can_be_canceled(status: Status) -> None:
     assert sending.record(canceled.id) == canceled
 
 
-@pytest.mark.parametrize("status", [Status.SENDING, Status.SENT, Status.UNKNOWN, Status.FAILED, Status.CANCELED])
+@pytest.mark.parametrize("status", [Status.SENDING, Status.SENT, Status.UNKNOWN, Status.FAILED])
 def test_no_other_message_can_be_canceled(status: Status) -> None:
     sending = Sending()
     with pytest.raises(Conflict, match=status):
         sending.resubmission.cancel(standing(sending, status))
+
+
+def test_canceling_twice_is_one_fact_so_that_it_can_be_told_again() -> None:
+    sending = Sending()
+    canceled = sending.resubmission.cancel(standing(sending, Status.QUEUED))
+    sending.clock.advance(60)
+    assert sending.resubmission.cancel(canceled) == canceled
+    assert sending.record(canceled.id) == canceled
 
 
 def test_a_message_that_began_to_be_sent_meanwhile_is_not_canceled() -> None:

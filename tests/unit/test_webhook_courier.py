@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 from standardwebhooks import Webhook as Verifier
 
-from mailbearer.errors import Unavailable, UnsafeEndpoint
+from mailbearer.errors import SecretMissing, Unavailable, UnsafeEndpoint
 from mailbearer.notifying.bodies import read_body, write_delivery
 from mailbearer.notifying.courier import AT_ONCE, GIVE_UP_AFTER, LONGEST_HOP, PAUSES, REMEMBERED
 from mailbearer.notifying.signing import header_fields, shown
 from mailbearer.notifying.told import Verb
 from mailbearer.webhook import Delivery, OldSecret, SigningSecrets
 from tests.fakes import FakeClock
-from tests.unit.telling import HOUR, SECRET, Desk, envelope, notice
+from tests.unit.telling import ADMIN, HOUR, SECRET, Desk, envelope, notice
 
 if TYPE_CHECKING:
     from mailbearer.notifying.told import Told
@@ -214,6 +214,22 @@ def test_gone_disables_the_webhook_at_once_and_says_so() -> None:
     assert desk.queue.reasons == ["http_410"]
 
 
+def test_two_that_hear_gone_at_once_tell_it_once() -> None:
+    desk = Desk()
+    webhook = desk.webhook()
+    desk.out.answers.extend([(410, {}, b"")] * 2)
+
+    def meanwhile() -> None:
+        desk.try_once(webhook)
+        desk.clock.advance(0.01)
+
+    desk.out.before.before("exchange", meanwhile)
+    desk.try_once(webhook)
+    assert desk.stands(webhook).disabled
+    assert desk.actions.count("webhook.disabled disabled") == 1
+    assert [kind for kind, _ in desk.bus.published] == ["webhook.disabled"]
+
+
 def test_five_days_of_nothing_but_failures_disable_the_webhook() -> None:
     desk = Desk()
     webhook = desk.webhook()
@@ -273,6 +289,30 @@ def test_nothing_is_sent_without_a_secret_to_sign_with() -> None:
     told = desk.try_once(webhook)
     assert (told.verb, told.code) == (Verb.RETRIED, "no_secret")
     assert not desk.out.called
+
+
+def test_nothing_is_sent_with_a_secret_that_somebody_wrote_over() -> None:
+    desk = Desk()
+    webhook = desk.webhook()
+    desk.vault.faults.before("read", SecretMissing("It holds no signing secrets."))
+    told = desk.try_once(webhook)
+    assert (told.verb, told.code) == (Verb.RETRIED, "no_secret")
+    assert not desk.out.called
+
+
+def test_a_delivery_in_the_middle_of_a_rotation_does_not_remember_the_secrets_before() -> None:
+    desk = Desk()
+    webhook, _ = desk.keeping.create({"url": "https://one.example/in", "events": ["*"]}, ADMIN)
+    desk.clock.advance(1)
+    desk.store.faults.after("replace", lambda: desk.try_once(webhook))
+    desk.keeping.rotate(webhook.id, {"overlap": 0}, ADMIN)
+    desk.try_once(webhook)
+    before, after = (each.headers["webhook-signature"] for each in desk.out.called)
+    assert before != after
+    (new,) = desk.vault.secrets[webhook.id].in_force(desk.clock())
+    called = desk.out.called[1]
+    at = int(called.headers["webhook-timestamp"])
+    assert header_fields([new], notice().id, called.body, at=at)["webhook-signature"] == after
 
 
 def test_secrets_are_read_once_a_minute_and_anew_after_a_rotation() -> None:
@@ -412,6 +452,19 @@ def test_where_the_detail_names_no_fact_the_envelope_does(detail: dict[str, obje
     assert (one.notice.id[:4], one.notice.at, one.notice.account) == ("evt_", "2025-06-15T15:06:41Z", "")
 
 
+def delivered(*, attempt: str = "0", not_before: str = "0", id: str = f'"{notice().id}"') -> str:  # noqa: A002
+    """Write a delivery by hand; without words it is a good one."""
+    said = f'{{"id": {id}, "kind": "message.sent", "at": "t", "account": "", "data": {{}}}}'
+    return (
+        f'{{"webhook_delivery": {{"webhook": "whk_1", "attempt": {attempt}, "not_before": {not_before}, '
+        f'"notice": {said}}}}}'
+    )
+
+
+def test_a_delivery_written_by_hand_is_one() -> None:
+    assert Desk().take(delivered()).verb is Verb.DROPPED
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -427,6 +480,9 @@ def test_where_the_detail_names_no_fact_the_envelope_does(detail: dict[str, obje
         '{"webhook_delivery": {"webhook": "whk_1", "attempt": "x", "not_before": 0, "notice": {}}}',
         '{"webhook_delivery": {"webhook": "whk_1", "attempt": 0, "not_before": 0, "notice": {"id": "e", "kind": 3}}}',
         "[" * 100_000,
+        *(delivered(attempt=number) for number in ("1e999", "-1", "NaN", "true", "1001", '"1"')),
+        *(delivered(not_before=number) for number in ("1e999", "-1", "NaN", "null", "1e300")),
+        *(delivered(id=text) for text in ('"evt_1"', '"evt_\\u00e9"', '"x\\r\\ny: z"', "3")),
     ],
 )
 def test_a_body_that_nobody_can_read_goes_to_the_dead_letters_once(body: str) -> None:

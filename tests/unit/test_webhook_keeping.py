@@ -10,11 +10,11 @@ import pytest
 
 from mailbearer.account import Account, AccountState
 from mailbearer.caller import Caller
-from mailbearer.errors import AuditUnavailable, Conflict, InvalidInput, NotFound, Unavailable
+from mailbearer.errors import AuditUnavailable, Conflict, InvalidInput, NotFound, SecretMissing, Unavailable
 from mailbearer.happenings import EVENTS
 from mailbearer.ids import derived_id, rfc3339
 from mailbearer.notifying.bodies import read_body, write_delivery
-from mailbearer.notifying.keeping import MOST, MOST_SECRETS
+from mailbearer.notifying.keeping import MOST, MOST_SECRETS, SETTLED
 from mailbearer.notifying.replaying import LOOKS_AT
 from mailbearer.webhook import Delivery
 from tests.unit.telling import ADMIN, Desk, notice
@@ -49,6 +49,8 @@ HOSTILE = [
     ("https://[64:ff9b::a9fe:a9fe]/", "private_host"),
     ("https://[2002:7f00:1::]/", "private_host"),
     ("https://[ff02::1]/", "private_host"),
+    ("https://[2606:4700::1111%25eth0]/", "invalid_host"),
+    ("https://[::1%25lo]/", "invalid_host"),
     ("https://2130706433/", "invalid_host"),
     ("https://0x7f000001/", "invalid_host"),
     ("https://0x7f.1/", "invalid_host"),
@@ -333,8 +335,8 @@ def test_a_rotation_whose_answer_was_lost_leaves_the_secret_that_the_receiver_ha
     first = desk.vault.secrets[webhook.id].current
     desk.vault.faults.after("put", Unavailable("answer lost"))
     with pytest.raises(Unavailable):
-        desk.keeping.rotate(webhook.id, {"overlap_seconds": 3600}, ADMIN)
-    desk.keeping.rotate(webhook.id, {"overlap_seconds": 60}, ADMIN)
+        desk.keeping.rotate(webhook.id, {"overlap": 3600}, ADMIN)
+    desk.keeping.rotate(webhook.id, {"overlap": 60}, ADMIN)
     kept = desk.vault.secrets[webhook.id]
     assert len(kept.in_force(desk.clock())) == 3
     assert first in kept.in_force(desk.clock() + 59)
@@ -344,7 +346,7 @@ def test_a_rotation_whose_answer_was_lost_leaves_the_secret_that_the_receiver_ha
 def test_without_an_overlap_all_secrets_before_end_at_once(desk: Desk) -> None:
     webhook, _ = desk.keeping.create(WANTED, ADMIN)
     desk.keeping.rotate(webhook.id, {}, ADMIN)
-    desk.keeping.rotate(webhook.id, {"overlap_seconds": 0}, ADMIN)
+    desk.keeping.rotate(webhook.id, {"overlap": 0}, ADMIN)
     assert len(desk.vault.secrets[webhook.id].in_force(desk.clock())) == 1
 
 
@@ -372,11 +374,56 @@ def test_of_two_that_rotate_at_once_one_is_told_before_any_secret_is_put(desk: D
     assert desk.vault.faults.calls.count("put") == 2
 
 
+def test_whoever_rotates_before_anothers_secret_is_put_is_told_so_and_no_secret_is_lost(desk: Desk) -> None:
+    webhook, _ = desk.keeping.create(WANTED, ADMIN)
+    desk.clock.advance(1)
+
+    def rotate_too() -> None:
+        with pytest.raises(Conflict, match="in a minute"):
+            desk.keeping.rotate(webhook.id, {}, ADMIN)
+
+    desk.store.faults.after("replace", rotate_too)
+    _, secret = desk.keeping.rotate(webhook.id, {}, ADMIN)
+    assert base64.b64decode(secret.removeprefix("whsec_")) == desk.vault.secrets[webhook.id].current
+    desk.keeping.rotate(webhook.id, {}, ADMIN)
+
+
+def test_a_webhook_that_is_being_made_is_not_rotated_before_it_has_its_secret(desk: Desk) -> None:
+    def rotate() -> None:
+        (webhook_id,) = desk.store.webhooks
+        with pytest.raises(Conflict):
+            desk.keeping.rotate(webhook_id, {}, ADMIN)
+
+    desk.store.faults.after("create", rotate)
+    webhook, secret = desk.keeping.create(WANTED, ADMIN)
+    assert base64.b64decode(secret.removeprefix("whsec_")) == desk.vault.secrets[webhook.id].current
+
+
+def test_a_rotation_that_died_before_its_secret_was_put_holds_up_the_next_for_a_minute(desk: Desk) -> None:
+    webhook, _ = desk.keeping.create(WANTED, ADMIN)
+    desk.clock.advance(1)
+    desk.vault.faults.before("put", Unavailable("down"))
+    for kind in (Unavailable, Conflict):
+        with pytest.raises(kind):
+            desk.keeping.rotate(webhook.id, {}, ADMIN)
+    desk.clock.advance(SETTLED)
+    desk.keeping.rotate(webhook.id, {}, ADMIN)
+    assert len(desk.vault.secrets[webhook.id].in_force(desk.clock())) == 2
+
+
+def test_secrets_that_somebody_wrote_over_are_mended_by_a_rotation(desk: Desk) -> None:
+    webhook, _ = desk.keeping.create(WANTED, ADMIN)
+    desk.clock.advance(SETTLED)
+    desk.vault.faults.before("read", SecretMissing("It holds no signing secrets."))
+    desk.keeping.rotate(webhook.id, {}, ADMIN)
+    assert len(desk.vault.secrets[webhook.id].in_force(desk.clock())) == 1
+
+
 @pytest.mark.parametrize("overlap", [-1, 30 * DAY + 1, True, "60", 1.5])
 def test_an_overlap_is_a_number_of_seconds_up_to_thirty_days(desk: Desk, overlap: object) -> None:
     with pytest.raises(InvalidInput) as caught:
-        desk.keeping.rotate(desk.webhook().id, {"overlap_seconds": overlap, "x": 1}, ADMIN)
-    assert faults(caught) == [("/x", "unknown_field"), ("/overlap_seconds", "invalid_overlap")]
+        desk.keeping.rotate(desk.webhook().id, {"overlap": overlap, "x": 1}, ADMIN)
+    assert faults(caught) == [("/x", "unknown_field"), ("/overlap", "invalid_overlap")]
 
 
 def test_a_webhook_whose_secret_was_not_kept_is_not_there(desk: Desk) -> None:

@@ -50,7 +50,8 @@ class Account:
     a row; both are 0 from the next mail on that goes.
     `grants` are the moments at which consents gave refresh tokens that may still live: some providers cap their number.
     `drain_from` is since when mail that was held is to be sent, 0 = there is none, or it has been.
-    `notice_at` is when its owner is to be told that the grant died, 0 = he need not be, or has been.
+    `notice_at` is when its owner is to be told that the grant died, or others that it was revoked; 0 = they need not
+    be, or have been.
     `pause_kept` says that the operator had paused the mailbox when its grant died, so that it comes back paused.
     `incident` is the id of the incident that shut it, empty if none did: its mail then waits instead of failing.
     `shut_from` is the state in which that incident found it.
@@ -107,7 +108,7 @@ class Account:
             return min(filter(None, (self.token.due_at, self.probe.due_at, self.drain_due_at)), default=0)
         if self.state is AccountState.CONSENT_REQUIRED:
             return self.notice_at
-        return self.token.due_at if self.revocation_pending else 0
+        return self.token.due_at if self.revocation_pending else self.notice_at
 
     @property
     def drain_due_at(self) -> float:

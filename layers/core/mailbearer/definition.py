@@ -127,7 +127,8 @@ class Definition:
     live_refresh_tokens: int = 0
     token_calls: tuple[int, float] = (0, 0)
     probes: tuple[ProbeBy, ...] = (ProbeBy.INTROSPECTION, ProbeBy.USERINFO, ProbeBy.MAIL)
-    revocation_note: str = ""
+    revoke_by_hand: str = ""
+    """What a person has to do at the provider to end a grant, where no program can."""
     limits: tuple[tuple[str, int], ...] = ()
     personal_domains: tuple[str, ...] = ()
     scope_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -178,6 +179,10 @@ class Definition:
         if here and server and server != _origin(registration.endpoints.token_url):
             return server
         return ""
+
+    def manual_step(self, registration: Registration) -> str:
+        """Say what a person has to do at the provider to end a registration's grant, and which client it is there."""
+        return f"{self.revoke_by_hand} Its client id is {registration.client_id}."
 
     def auth_method(self, flow: Flow) -> str:
         """Give how a client of a flow authenticates at the token endpoint (RFC 7591 section 2), if not by a key."""

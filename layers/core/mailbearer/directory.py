@@ -88,11 +88,20 @@ class Directory:
 
     def add(self, draft: Draft, caller: Caller) -> Account:
         """Add a mailbox as drafted; one that stands already is changed to that."""
-        account, standing, name = draft.account, draft.standing, draft.registration.name
-        if standing is not None:
-            changes = {field: getattr(account, field) for field in _CHANGE}
-            return self._replace(standing, **changes) if account != standing else standing
-        self.trail.intend("account.add", account.id, actor=caller.key_id, registration=name)
+        account = draft.account
+        if draft.standing is not None:
+            return self._renew(account, draft.standing, caller)
+        self.announce(draft, caller)
+        return self.create(draft, caller)
+
+    def announce(self, draft: Draft, caller: Caller) -> None:
+        """Write the intent to add a new mailbox. Raises `AuditUnavailable`: then nothing of it may be stored."""
+        name = draft.registration.name
+        self.trail.intend("account.add", draft.account.id, actor=caller.key_id, registration=name)
+
+    def create(self, draft: Draft, caller: Caller) -> Account:
+        """Add a new mailbox that was announced."""
+        account, name = draft.account, draft.registration.name
         self.accounts.create(account)
         self.trail.note("account.added", account.id, "added", actor=caller.key_id, registration=name)
         return account
@@ -187,6 +196,16 @@ class Directory:
                     msg += f" Its owner connects it by a link: `mailbearer accounts consent {address}`."
                 raise Conflict(msg)
         return max(twins, key=lambda twin: twin.updated_at, default=None) if registration.flow.unattended else None
+
+    def _renew(self, account: Account, standing: Account, caller: Caller) -> Account:
+        wanted = {field: getattr(account, field) for field in _CHANGE}
+        changes = {field: value for field, value in wanted.items() if value != getattr(standing, field)}
+        if not changes:
+            return standing
+        renewed = self._replace(standing, **changes)
+        fields = " ".join(sorted(changes))
+        self.trail.note("account.changed", standing.id, "changed", actor=caller.key_id, fields=fields)
+        return renewed
 
     def _replace(self, account: Account, **fields: Any) -> Account:
         for _ in range(10):

@@ -42,12 +42,17 @@ class News:
         """Publish an event about a mailbox that is told again if the bus does not take it. Raises `Unavailable`."""
         self._put(kind, account.id, str(account.revision), happenings.of_account(account) | facts)
 
-    def tell(self, kind: str, subject: str, mark: str, facts: Mapping[str, object]) -> None:
-        """Publish an event about anything: the same kind, subject and mark are the same event."""
+    def tell(self, kind: str, subject: str, mark: str, facts: Mapping[str, object]) -> bool:
+        """Publish an event about anything, and tell whether the bus took it.
+
+        The same kind, subject and mark are the same event.
+        """
         try:
             self._put(kind, subject, mark, facts)
         except Unavailable as error:
             self.trail.note("event.unpublished", subject, "failed", reason=error.code, event=kind)
+            return False
+        return True
 
     def tell_end(self, account: Account, before: TokenState) -> None:
         """Audit and publish that the grant ends whatever we do, and when mail would stop; once for each end."""

@@ -71,6 +71,9 @@ def port_fault(port: int) -> Fault | None:
 
 def host_fault(host: str, *, local: bool) -> Fault | None:
     """Refuse a host unless it is a public name or address, or loopback when `local`."""
+    if "%" in host:
+        # A zone (RFC 4007) means something to one machine alone.
+        return Fault("", "invalid_host", f"{host[:_SHOWN]!r} is not a public host name.")
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

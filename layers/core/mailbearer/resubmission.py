@@ -115,10 +115,13 @@ class Resubmission:
         self.queue.send(write_drain(Drain(account=account.id, correlation=self.trail.correlation)), group=account.id)
 
     def cancel(self, record: MessageRecord) -> MessageRecord:
-        """Cancel a message that has not begun to be sent. Raises `Conflict`.
+        """Cancel a message that has not begun to be sent; one that is canceled stays so. Raises `Conflict`.
 
         One that has reached some of its recipients is `sent` then, and names the others.
         """
+        if record.status is Status.CANCELED:
+            # Whoever canceled it may have died before it was told, and asks again.
+            return record
         if record.status not in {Status.SCHEDULED, Status.QUEUED, Status.DEFERRED, Status.HELD}:
             msg = f"A message that is {record.status} cannot be canceled."
             raise Conflict(msg)

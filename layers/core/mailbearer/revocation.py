@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from mailbearer import happenings
 from mailbearer.account import Account, AccountState
 from mailbearer.errors import Conflict, NotFound, SecretMissing, TokenError, Unavailable
-from mailbearer.ids import new_id
+from mailbearer.ids import new_id, rfc3339
 from mailbearer.news import News
 
 if TYPE_CHECKING:
@@ -91,9 +92,7 @@ class Revocation:
         with suppress(Unavailable):
             self.trail.flush()
         disabled, in_flight = self._disable(account, reason)
-        done = self._finish(disabled, actor=actor, look_again=in_flight)
-        News(self.events, self.trail, self.clock).publish("account.revoked", done.account, reason=reason)
-        return done
+        return self._finish(disabled, actor=actor, look_again=in_flight)
 
     def shut(self, account: Account, *, incident: str, actor: str) -> Account | None:
         """Refuse every send from now on because of an incident, by one write; the schedule or `finish` does the rest.
@@ -112,7 +111,7 @@ class Revocation:
                 revocation_pending=True,
                 revoked_at=now,
                 updated_at=now,
-                # Whoever does the rest tells the owner first.
+                # Whoever does the rest tells of it.
                 notice_at=now,
                 # A lease stays: whoever holds it may still store something, and has to be looked for once more.
                 token=replace(account.token, fence=account.token.fence + 1, due_at=now),
@@ -142,14 +141,12 @@ class Revocation:
         return self._finish(claimed, actor=actor, look_again=in_flight)
 
     def _finish(self, account: Account, *, actor: str, look_again: bool = False) -> Revoked:
-        if account.is_shut and account.notice_at:
-            News(self.events, self.trail, self.clock).publish("account.revoked", account, reason=account.reason)
         telling, manual_step = self._tell_provider(account)
         given_up = telling is Telling.UNREACHED and self.clock() >= account.revoked_at + PATIENCE
         retired = self._retire(account) if given_up or telling is not Telling.UNREACHED else False
         now = self.clock()
         done = retired and not look_again
-        account = self._settle(account, telling, done=done, retry_at=0 if done else now + RETRY_EVERY)
+        account = self._settle(account, telling, done=done, told=self._told(account))
         outcome = ("unconfirmed" if given_up else "revoked") if retired else "unfinished"
         self.trail.note("account.revoked", account.id, outcome, actor=actor, reason=account.reason)
         if given_up:
@@ -179,6 +176,7 @@ class Revocation:
                 revocation_pending=True,
                 revoked_at=now,
                 updated_at=now,
+                notice_at=now,
                 token=replace(self._claimed(account.token), due_at=now + RETRY_EVERY),
             )
             stored = self.accounts.replace(disabled, expected=account)
@@ -205,8 +203,8 @@ class Revocation:
             self.trail.note("token.revoke_failed", account.id, "failed", reason=error.code)
             return Telling.UNREACHED, ""
         self.trail.note("token.revoked", account.id, telling)
-        note = self.definitions(registration.kind).revocation_note or BY_HAND
-        return telling, note if telling is Telling.NO_ENDPOINT else ""
+        step = self.definitions(registration.kind).manual_step(registration)
+        return telling, step if telling is Telling.NO_ENDPOINT else ""
 
     def _revoke(self, registration: Registration, tokens: TokenSet) -> Telling:
         told = False
@@ -229,18 +227,26 @@ class Revocation:
             return False
         return True
 
-    def _settle(self, account: Account, telling: Telling, *, done: bool, retry_at: float) -> Account:
-        fence = account.token.fence
+    def _told(self, account: Account) -> bool:
+        """Tell that it was cut off, if that is due; one revocation is one event, whoever tells of it and how often."""
+        if not account.notice_at:
+            return True
+        facts = happenings.of_account(account) | {"reason": account.reason}
+        mark = rfc3339(account.revoked_at)
+        return News(self.events, self.trail, self.clock).tell("account.revoked", account.id, mark, facts)
+
+    def _settle(self, account: Account, telling: Telling, *, done: bool, told: bool) -> Account:
+        fence, later = account.token.fence, self.clock() + RETRY_EVERY
         for _ in range(_TRIES):
             settled = account.changed(
                 revocation_pending=not done,
                 updated_at=self.clock(),
-                notice_at=0.0,
+                notice_at=0.0 if told else later,
                 token=replace(
                     account.token,
                     lease_owner="",
                     lease_until=0,
-                    due_at=retry_at,
+                    due_at=0 if done else later,
                     version="" if done else account.token.version,
                 ),
                 # Those that the provider has ended count no longer against how many it keeps.

@@ -55,10 +55,14 @@ class OldSecret:
 
 @dataclass(frozen=True, slots=True)
 class SigningSecrets:
-    """A webhook's signing secrets (raw bytes): the current one, and those before it, the newest first."""
+    """A webhook's signing secrets (raw bytes): the current one, and those before it, the newest first.
+
+    `rotated_at` is that of the webhook as it stood when they were made: another there says that others are on the way.
+    """
 
     current: bytes = field(repr=False)
     previous: tuple[OldSecret, ...] = ()
+    rotated_at: float = 0
 
     def in_force(self, now: float) -> tuple[bytes, ...]:
         """Give all that sign at `now` (epoch seconds), the current one first."""

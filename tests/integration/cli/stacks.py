@@ -127,7 +127,9 @@ def make_resources() -> None:
     _make_table(KEYS, "id")
     _make_table(REGISTRATIONS, "name")
     _make_table(INCIDENTS, "id")
-    client("s3").create_bucket(Bucket=ARCHIVE, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    client("s3").create_bucket(
+        Bucket=ARCHIVE, CreateBucketConfiguration={"LocationConstraint": REGION}, ObjectLockEnabledForBucket=True
+    )
     client("events").create_event_bus(Name=BUS)
     client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     client("logs").create_log_group(logGroupName=AUDIT_GROUP)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.integration.cli.conftest import Operator
 
 pytestmark = pytest.mark.slow  # each command makes its boto3 clients anew, and moto is no racer
-ARCHIVE = "archive-1"
+ARCHIVE = stacks.ARCHIVE
 ACCOUNT, OTHER = "acc_01JD0000000000000000000001", "acc_01JD0000000000000000000002"
 
 
@@ -70,12 +70,8 @@ class Signed:
 def signed(deployed: Operator, aws: stacks.AwsEndpoint, monkeypatch: pytest.MonkeyPatch) -> Signed:
     sign_digests(monkeypatch)
     deployed.clock.now -= 7000
-    stacks.client("s3").create_bucket(
-        Bucket=ARCHIVE, CreateBucketConfiguration={"LocationConstraint": stacks.REGION}, ObjectLockEnabledForBucket=True
-    )
     key = stacks.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
     aws.stacks["mailbearer-prod"] |= {
-        "ArchiveBucketName": ARCHIVE,
         "SigningKeyArn": key,
         "AuditRetentionDays": "3653",
     }

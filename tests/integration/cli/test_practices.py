@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,30 +10,26 @@ from mailbearer.ids import rfc3339
 from tests.integration.cli import stacks
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.cli.conftest import Operator
 
-ARCHIVE, LEDGERS, INCIDENTS = "archive-1", "ledgers-1", "incidents-1"
+LEDGERS = "ledgers-1"
 
 
 @pytest.fixture
 def operator_of_all(deployed: Operator, aws: stacks.AwsEndpoint) -> Operator:
     """Somebody whose stage has what the practices look at, but no function and no alarm."""
     aws.stacks["mailbearer-prod"] |= {
-        "ArchiveBucketName": ARCHIVE,
         "LedgersTableName": LEDGERS,
-        "IncidentsTableName": INCIDENTS,
         "SigningKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1",
     }
-    stacks.client("s3").create_bucket(
-        Bucket=ARCHIVE, CreateBucketConfiguration={"LocationConstraint": stacks.REGION}, ObjectLockEnabledForBucket=True
+    stacks.client("dynamodb").create_table(
+        TableName=LEDGERS,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "account", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "account", "KeyType": "HASH"}],
     )
-    for table, key in ((LEDGERS, "account"), (INCIDENTS, "id")):
-        stacks.client("dynamodb").create_table(
-            TableName=table,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-        )
     return deployed
 
 
@@ -43,7 +40,7 @@ def kept(operator: Operator, **row: Any) -> dict[str, Any]:
     report = {"stage": "prod", "at": rfc3339(operator.clock.now), "passed": 0, "warned": 0, "failed": 1}
     report |= {"practices": [wrong | row]}
     key = "practices/" + rfc3339(operator.clock.now)[:19].replace(":", "-") + "Z.json"
-    stacks.client("s3").put_object(Bucket=ARCHIVE, Key=key, Body=json.dumps(report))
+    stacks.client("s3").put_object(Bucket=stacks.ARCHIVE, Key=key, Body=json.dumps(report))
     return report
 
 
@@ -81,3 +78,21 @@ def test_without_a_kept_report_it_says_so(operator_of_all: Operator) -> None:
     done = operator_of_all("practices", "--report")
     assert done.exit_code == 1
     assert "has not kept a report" in done.stderr
+
+
+def test_the_page_holds_every_row_and_lets_nothing_of_a_report_become_markup(
+    operator_of_all: Operator, tmp_path: Path
+) -> None:
+    kept(operator_of_all, practice="<script>alert(1)</script>")
+    page = tmp_path / "practices.html"
+    assert operator_of_all("practices", "--report", "--html", str(page)).exit_code == 1
+    written = page.read_text()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in written
+    assert re.findall(r"<script|(?:src|href)=|url\(|@import", written) == []
+    assert ("The schedule is off." in written, "Switch it on." in written, "<details open>" in written) == (True,) * 3
+
+
+def test_a_page_that_cannot_be_written_is_said_to_be_so(operator_of_all: Operator, tmp_path: Path) -> None:
+    kept(operator_of_all)
+    done = operator_of_all("practices", "--report", "--html", str(tmp_path))
+    assert (done.exit_code, "cannot be written" in done.stderr) == (2, True)

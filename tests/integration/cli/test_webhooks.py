@@ -70,7 +70,7 @@ def test_a_change_of_nothing_is_no_command(local: Operator) -> None:
 def test_rotates_with_an_overlap(local: Operator, api: ScriptedApi, options: tuple[str, ...], seconds: int) -> None:
     api.answer("POST", f"{PATH}/{ID}/rotate", 200, STANDS | SECRET)
     assert local.json("webhooks", "rotate", ID, *options) == STANDS | SECRET
-    assert api.requests[0].body == {"overlap_seconds": seconds}
+    assert api.requests[0].body == {"overlap": seconds}
 
 
 def test_sends_a_test_event(local: Operator, api: ScriptedApi) -> None:

@@ -90,6 +90,16 @@ def test_another_algorithm_curve_or_a_weak_key_is_refused_though_published(
     case.refused(case.token(key=made, alg=alg))
 
 
+@pytest.mark.filterwarnings("ignore:Key size should be")
+def test_a_weak_key_is_not_strengthened_by_zeros_in_front(case: Case) -> None:
+    made = signing_key("weak", "RSA", 1024)
+    case.issuer.publish(made)
+    (published,) = case.issuer.documents[JWKS]["keys"]
+    modulus = base64.urlsafe_b64decode(published["n"] + "==")
+    published["n"] = base64.urlsafe_b64encode(b"\0" * 256 + modulus).decode().rstrip("=")
+    case.refused(case.token(key=made))
+
+
 @pytest.mark.parametrize("number", range(5))
 def test_an_unsigned_token_is_refused(case: Case, number: int) -> None:
     case.refused(list(unsigned(claims_of(case.issuer, case.clock.now)))[number])
@@ -205,6 +215,8 @@ def test_a_header_of_something_else_is_refused(case: Case) -> None:
         {"exp": True},
         {"exp": 1 << 60},
         {"nbf": "now"},
+        {"nbf": True},
+        {"iat": False},
         {"iat": "now"},
         {"iat": None, "nbf": [1]},
     ],

@@ -64,6 +64,37 @@ def test_loopback_is_for_a_local_stage_only() -> None:
             session.get(url, timeout=2)
 
 
+def test_a_peer_that_clears_its_throat_for_ever_is_heard_for_eight_megabytes() -> None:
+    said = 0
+
+    def flood(sock: socket.socket) -> None:
+        nonlocal said
+        read_request(sock)
+        while True:
+            sock.sendall(b"HTTP/1.1 100 Continue\r\n" + (b"X: " + b"y" * 60_000 + b"\r\n") * 50 + b"\r\n")
+            said += 3_000_000
+
+    with Peer(flood) as peer, closing(Egress(local=True)) as egress:
+        url = f"http://127.0.0.1:{peer.port}"
+        done = egress.exchange("POST", url, headers={}, body=b"x", ca_pem="", deadline=10)
+    assert (done.status, done.whole) == (0, False)
+    assert said < 24_000_000
+
+
+@pytest.mark.parametrize(
+    "interim", [b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", b"HTTP/1.1 101 Switching\r\n\r\n"]
+)
+def test_an_interim_answer_is_none_and_what_follows_it_answers_nothing_else(interim: bytes) -> None:
+    with HttpPeer(interim + answer(200)) as peer, closing(Egress(local=True)) as egress:
+
+        def post() -> tuple[int, bool]:
+            done = egress.exchange("POST", peer.url, headers={}, body=b"x", ca_pem="", deadline=2)
+            return done.status, done.whole
+
+        assert [post(), post()] == [(0, False), (0, False)]
+        assert len(peer.requests) == 2
+
+
 def test_plain_http_is_for_loopback_even_on_a_local_stage() -> None:
     names = Names(mail_example=[LOOPBACK])
     with closing(Egress(local=True, resolve=names).session()) as session, pytest.raises(UnsafeEndpoint):

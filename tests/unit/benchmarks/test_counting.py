@@ -57,6 +57,32 @@ def test_a_refused_write_costs_the_item_and_no_index(meter: Meter) -> None:
     assert meter.units["DynamoDB write units"] == 1
 
 
+@pytest.mark.parametrize(("length", "units"), [(10, 1), (1024, 2)])
+def test_an_update_is_a_write_of_the_item_with_all_that_it_names(length: int, units: float) -> None:
+    meter = Meter({"keys": {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}})
+    change = {
+        "TableName": "keys",
+        "Key": {"id": {"S": "k1"}},
+        "ExpressionAttributeValues": {":at": {"S": "x" * length}},
+    }
+    meter.count("dynamodb", "UpdateItem", change, {})
+    assert meter.units["DynamoDB write units"] == units
+
+
+def test_an_update_of_what_is_known_weighs_that_too() -> None:
+    meter = Meter({"keys": {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}})
+    item = {"id": {"S": "k1"}, "text": {"S": "x" * 1024}}
+    meter.count("dynamodb", "PutItem", {"TableName": "keys", "Item": item}, {})
+    meter.reset()
+    meter.count("dynamodb", "UpdateItem", {"TableName": "keys", "Key": {"id": {"S": "k1"}}}, {})
+    assert meter.units["DynamoDB write units"] == 2
+
+
+def test_an_update_of_a_table_with_indexes_has_no_price(meter: Meter) -> None:
+    with pytest.raises(LookupError, match="indexes"):
+        meter.count("dynamodb", "UpdateItem", {"TableName": "messages", "Key": {"id": {"S": "m1"}}}, {})
+
+
 @pytest.mark.parametrize(("consistent", "units"), [(True, 2), (False, 1)])
 def test_each_begun_four_kilobytes_are_a_read_unit_or_half_of_one(meter: Meter, consistent: bool, units: float) -> None:
     answer = {"Item": ITEM | {"text": {"S": "x" * 4096}}}
@@ -97,7 +123,7 @@ def test_other_services_count_by_call(meter: Meter) -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "operation"), [("dynamodb", "UpdateItem"), ("sqs", "PurgeQueue"), ("iam", "GetUser")]
+    ("service", "operation"), [("dynamodb", "TransactWriteItems"), ("sqs", "PurgeQueue"), ("iam", "GetUser")]
 )
 def test_a_call_without_a_price_stops_the_measure(meter: Meter, service: str, operation: str) -> None:
     with pytest.raises(LookupError, match=operation):

@@ -48,7 +48,7 @@ def test_ten_messages_wait_for_the_provider_together() -> None:
 
 @pytest.mark.slow
 def test_a_message_needs_two_reads_three_writes_and_one_send() -> None:
-    usual, alone = cost.measure(TINY)
+    usual, alone, told = cost.measure(TINY)
     assert usual.details["calls_per_message"] == {
         "dynamodb:GetItem": 2,
         "dynamodb:PutItem": 3,
@@ -59,6 +59,9 @@ def test_a_message_needs_two_reads_three_writes_and_one_send() -> None:
     bill = sum(line["usd"] for line in usual.details["bill"])
     assert bill == pytest.approx(usual.details["shares"]["total"])
     assert usual.figure.median == usual.details["shares"]["calls"] < alone.figure.median
+    assert (told.must, told.details["calls_per_message"]["events:PutEvents"]) == (None, 0.1)
+    more = told.figure.median - usual.figure.median
+    assert 0.0010 < more < 0.0020
 
 
 def test_a_measure_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ from mailbearer.ports.stack import Alarm, DeployedFunction, PublicPage, SecretFa
 from mailbearer.practices.checking import Practices, see
 from mailbearer.practices.picture import FUNCTIONS, Picture, Place, Proof, Sources
 from mailbearer.practices.teaching import NO_TICKET
+from mailbearer.practices.watching import ALARMS, ALARMS_ON_AWS
 from mailbearer.providers import definition_of, register
 from mailbearer.registration import SANDBOX
 from mailbearer.token import TokenState
@@ -101,9 +102,7 @@ class Stage:
             environment = {"MAILBEARER_LOCAL": "false", "API_URL": API_URL, "SECRETS_PREFIX": PREFIX}
             inspector.functions[full] = DeployedFunction(name=full, log_group=group, environment=environment)
             inspector.retentions[group] = 30
-            for kind in ("errors", "throttles"):
-                self.alarm(f"{name}-{kind}")
-        for name in ("dead-letters", "oldest-message", "token-rotator-silent"):
+        for name in ALARMS + ALARMS_ON_AWS:
             self.alarm(name)
         inspector.retentions[PLACE.audit_log_group] = 3653
         inspector.rules[ROTATOR] = True

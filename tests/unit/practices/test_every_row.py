@@ -300,7 +300,7 @@ WARNING: list[tuple[int, str, Break]] = [
     (14, "No digest of the audit log was ever signed", young),
     (14, "has not kept a report yet", lambda s: s.archive.versions.clear()),
     (14, "until 2 h ago", lambda s: setattr(s, "proof", replace(s.proof, until=s.now - 2.5 * HOUR))),
-    (15, "last played through never", lambda s: s.incidents.incidents.clear()),
+    (15, "never played through", lambda s: s.incidents.incidents.clear()),
     (15, "1 emergency not resolved", lambda s: open_emergency(s, state=IncidentState.CONTAINED)),
     (
         15,

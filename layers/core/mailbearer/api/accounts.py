@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.api.connect import begin, drain
@@ -63,9 +64,12 @@ class Accounts:
             )
             drain(self.wiring, connected.account)
             return Response(200 if draft.standing else 201, _connected(connected), headers)
-        # The link first: where it cannot be had nothing is added, and the same request again is safe.
-        link = begin(self.wiring, draft.account, draft.registration, caller.key_id)
-        account = self.wiring.directory.add(draft, caller)
+        # Both intents, then the link, then the mailbox: where one cannot be had nothing is added, and the same request
+        # again is safe. A link that is left over nobody has seen; it leads to no mailbox, and ends in ten minutes.
+        directory = self.wiring.directory
+        announce = partial(directory.announce, draft, caller)
+        link = begin(self.wiring, draft.account, draft.registration, caller.key_id, announce=announce)
+        account = directory.create(draft, caller)
         return Response(201, account_resource(account) | {"consent_url": link}, headers)
 
     def list_accounts(self, request: Request) -> Response:

@@ -71,8 +71,18 @@ class Connect:
         return pages.connected_page(connected.account, connected.missing, connected.excessive)
 
 
-def begin(wiring: Wiring, account: Account, registration: Registration, actor: str) -> str:
-    """Give the link by which the owner of a mailbox consents, in the registration's own way."""
+def begin(
+    wiring: Wiring,
+    account: Account,
+    registration: Registration,
+    actor: str,
+    *,
+    announce: Callable[[], None] | None = None,
+) -> str:
+    """Give the link by which the owner of a mailbox consents, in the registration's own way.
+
+    `announce` is called last before anything is stored, if nothing refused the link.
+    """
     flow = registration.flow
     if flow.unattended:
         raise Conflict(
@@ -80,7 +90,7 @@ def begin(wiring: Wiring, account: Account, registration: Registration, actor: s
             f"To connect {account.address} again, add it again: POST /v1/accounts."
         )
     way = wiring.device if flow is Flow.DEVICE_CODE else wiring.consent
-    return way.begin(account, actor=actor)
+    return way.begin(account, actor=actor, announce=announce)
 
 
 def drain(wiring: Wiring, account: Account) -> None:

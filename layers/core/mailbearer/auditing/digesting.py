@@ -157,6 +157,11 @@ class Digester:
 
     def _last(self) -> _Last:
         number = digests.last_number(self.archive)
+        hidden = self.archive.replaced(digests.PREFIX, after=digests.name_of(number))
+        if hidden:
+            # Their names are free. To sign under them anew is what somebody waits for who has rewritten the log.
+            msg = f"{hidden[0]} was signed and is hidden by a delete marker; see the runbook digest-late."
+            raise Unavailable(msg)
         if not number:
             return _Last()
         signed, digest = _read(self.archive, number)

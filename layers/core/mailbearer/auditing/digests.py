@@ -78,7 +78,13 @@ def unpack(document: str) -> SignedDigest:
 
 def hash_of(text: str) -> str:
     """Give what the next digest calls `previous`."""
-    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def number_of(name: str) -> int:
+    """Give the number of the digest of this name, 0 if it names none."""
+    number = name.removeprefix(PREFIX).removesuffix(".json")
+    return int(number) if number.isascii() and number.isdigit() and name_of(int(number)) == name else 0
 
 
 def last_number(archive: Archive) -> int:

@@ -59,7 +59,8 @@ def read_entry(line: AuditLine) -> Entry | None:
     unhashed = {name: value for name, value in event.items() if name != "hash"}
     # Parsing forgives blanks, escapes and doubled names. Whoever wrote the line wrote it in one way only.
     intact = (
-        canonical(event) == line.text.encode(errors="replace")
+        # What is no UTF-8 stood in no log; it must not pass for the `?` that `canonical` writes in its place.
+        canonical(event) == line.text.encode(errors="surrogatepass")
         and hashlib.sha256(canonical(unhashed)).hexdigest() == event["hash"]
     )
     return Entry(stream=line.stream, timestamp=line.timestamp, event=event, intact=intact)

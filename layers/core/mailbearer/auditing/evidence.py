@@ -25,7 +25,8 @@ class Evidence:
     """Lines from `since` until before `until` (epoch milliseconds) by time, and the digests from `first` to `last`.
 
     A digest is given by its number with its document, None if it is gone. `complete` says that nothing was filed
-    before `since`.
+    before `since`. `replaced` names digests that do not stand alone in the archive: another version of them lies there,
+    or they were hidden by a delete marker.
     """
 
     stage: str
@@ -37,6 +38,7 @@ class Evidence:
     last: int
     digests: Iterable[tuple[int, str | None]]
     lines: Iterable[AuditLine]
+    replaced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ class Gathering:
         closing = self._digest(last) if last >= first else None
         if closing is not None:
             until = max(until, closing.until)
+        replaced = self.archive.replaced(digests.PREFIX, after=digests.name_of(first - 1))
         return Evidence(
             stage=self.stage,
             log_group=self.log_group,
@@ -75,6 +78,8 @@ class Gathering:
             last=last,
             digests=((number, self.archive.get(digests.name_of(number))) for number in range(first, last + 1)),
             lines=_telling(self.reader.lines(since=start, until=until), progress),
+            # What lies beyond the newest digest was hidden, and concerns nobody who asked for an earlier time.
+            replaced=tuple(name for name in replaced if last == newest or digests.number_of(name) <= last),
         )
 
     def _digest(self, number: int) -> Digest | None:

@@ -26,7 +26,7 @@ def checker(public_key: bytes) -> Fits:
         from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - as above
 
         try:
-            key.verify(signed.signature, signed.text.encode(errors="replace"), ec.ECDSA(hashes.SHA256()))
+            key.verify(signed.signature, signed.text.encode(errors="surrogatepass"), ec.ECDSA(hashes.SHA256()))
         except InvalidSignature:
             return False
         return True

@@ -28,6 +28,9 @@ MOST = 1000
 LATE = 3 * 3_600_000
 """Milliseconds after which something should have been signed."""
 
+_SIGNING = 300_000
+"""Milliseconds that may pass between what the log says of a digest and what the archive shows."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Report:
@@ -52,13 +55,14 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Tell whether nothing is wrong."""
-        return not self.flaw_count
+        """Tell whether nothing is wrong, and all of it is proved that should be by now."""
+        return not self.flaw_count and not self.late
 
     @property
     def late(self) -> bool:
-        """Tell whether a digest should have been signed and was not."""
-        return self.until - max(self.signed_until, self.since) > LATE and (self.unsigned > 0 or self.signed_until > 0)
+        """Tell whether a digest is due and not there: not signed, or taken from the end, where nothing misses it."""
+        proved = self.signed_until or self.unsigned_since
+        return proved > 0 and self.until - proved > LATE
 
     def add(self, flaws: list[Flaw]) -> None:
         """Add flaws in their order."""
@@ -98,6 +102,8 @@ class _Judgement:
         # Events that stand twice were written a few minutes apart: those of two windows are remembered.
         self._ids: tuple[set[str], set[str]] = (set(), set())
         self._last_hash = ""
+        self._read: dict[str, str] = {}  # digests that were looked at, with their hashes; none if something is wrong
+        self._signed: dict[str, Entry] = {}  # what the log says of digests
 
     def report(self) -> Report:
         """Give the verdict."""
@@ -108,13 +114,14 @@ class _Judgement:
             if digest is None:
                 continue
             if digest.since > position:
-                self._window(digest.since, None)
+                self._unsigned_window(digest, position)
             self._window(digest.until, digest)
             report.digests += 1
             report.signed_until = position = digest.until
-        self._window(self._evidence.until, None, unsigned=True)
+        self._window(None, None, unsigned=True)
+        self._missing()
         report.streams, report.repeated = self._chains.seen, report.repeated + self._chains.repeated
-        report.unfinished = self._intents.unfinished(self._evidence.until)
+        report.unfinished = self._intents.unfinished(report.until)
         return report
 
     def _before(self, entry: Entry) -> Link | None:
@@ -122,14 +129,44 @@ class _Judgement:
         may_be_older = not self._evidence.complete and entry.timestamp < self._evidence.since + REMEMBERED
         return None if may_be_older else Link()
 
-    def _window(self, until: int, digest: Digest | None, *, unsigned: bool = False) -> None:
+    def _unsigned_window(self, digest: Digest, begins: int) -> None:
+        """Look at what lies before a digest and behind the one before it, which no digest here covers."""
+        if begins == self._evidence.since and digest.number == self._evidence.first > 1:
+            # Whoever leaves the first digests away has to say that he begins later.
+            name = digests.name_of(digest.number - 1)
+            detail = "what is looked at begins in its time"
+            kind = Kind.DIGEST_MISSING
+            self._report.add([Flaw(kind=kind, stream=name, seq=digest.number - 1, timestamp=begins, detail=detail)])
+        self._window(digest.since, None)
+
+    def _missing(self) -> None:
+        """Tell of digests that are not there though the log or the archive remembers them."""
+        for name in self._evidence.replaced:
+            if name not in self._read:
+                detail = "a delete marker hides it"
+                flaw = Flaw(kind=Kind.DIGEST_MISSING, stream=name, seq=digests.number_of(name), detail=detail)
+                self._report.add([flaw])
+        for name, entry in self._signed.items():
+            known, number = self._read.get(name), digests.number_of(name)
+            said = str(entry.event.get("facts", {}).get("digest", ""))
+            if known in {"", said} or number < self._evidence.first:
+                continue
+            if known is None and (name in self._evidence.replaced or entry.timestamp > self._report.until - _SIGNING):
+                continue
+            kind = Kind.DIGEST_MISSING if known is None else Kind.DIGEST_CHANGED
+            detail = f"the log says that it was signed as {said[:16]}..."
+            at = entry.timestamp
+            self._report.add([Flaw(kind=kind, stream=name, seq=number, timestamp=at, detail=detail)])
+
+    def _window(self, until: int | None, digest: Digest | None, *, unsigned: bool = False) -> None:
+        """Look at the lines before `until`, at all that are left if it is None."""
         for line, entry in self._until(until):
             if entry is None:
                 self._chains.take_unreadable(line.stream, line.timestamp)
             elif self._chains.take(entry):
                 self._count(entry, unsigned=unsigned)
-        heads, flaws = self._chains.close(until)
-        if digest is not None:
+        heads, flaws = self._chains.close(self._report.until if until is None else until)
+        if digest is not None and until is not None:
             named = {(flaw.stream, flaw.seq) for flaw in flaws}
             changed = {flaw.stream for flaw in flaws if flaw.kind is Kind.CHANGED}
             more = [
@@ -145,9 +182,11 @@ class _Judgement:
         self._ids = (set(), self._ids[0])
         self._report.add(flaws)
 
-    def _until(self, until: int) -> Iterator[tuple[AuditLine, Entry | None]]:
+    def _until(self, until: int | None) -> Iterator[tuple[AuditLine, Entry | None]]:
         for line, entry in self._lines:
-            if line.timestamp >= until:
+            # An export may hold more than its first line says.
+            self._report.until = max(self._report.until, line.timestamp)
+            if until is not None and line.timestamp >= until:
                 self._lines = chain([(line, entry)], self._lines)
                 return
             yield line, entry
@@ -158,6 +197,8 @@ class _Judgement:
             report.repeated += 1
         self._ids[0].add(event_id)
         self._intents.take(entry)
+        if entry.event["action"] == "audit.signed" and entry.intact:
+            self._signed[str(entry.event["subject"])] = entry
         report.events += 1
         if unsigned:
             report.unsigned += 1
@@ -166,6 +207,7 @@ class _Judgement:
     def _digest(self, number: int, document: str | None, before: Digest | None) -> Digest | None:
         """Read a digest; None if it cannot be held against the log."""
         name = digests.name_of(number)
+        self._read[name] = ""
         if document is None:
             self._report.add([Flaw(kind=Kind.DIGEST_MISSING, stream=name, seq=number)])
             return None
@@ -180,14 +222,21 @@ class _Judgement:
             self._report.add([Flaw(kind=kind, stream=name, seq=number, timestamp=timestamp, detail=str(error))])
             return None
         self._last_hash = digests.hash_of(signed.text)
+        if name in self._evidence.replaced:
+            detail = "the archive holds another version of it"
+            flaw = Flaw(kind=Kind.DIGEST_CHANGED, stream=name, seq=number, timestamp=timestamp, detail=detail)
+            self._report.add([flaw])
+        else:
+            self._read[name] = self._last_hash
         return digest
 
     def _check(self, number: int, digest: Digest, signed: SignedDigest, before: Digest | None) -> None:
         """Raise `ValueError` if a digest is not the one that was signed under this number."""
         if not self._fits(signed):
             raise ValueError("The signature is not one of this key for this text.")
-        if digest.number != number or digest.log_group != self._evidence.log_group:
-            raise ValueError(f"It is number {digest.number} of {digest.log_group}.")
+        evidence = self._evidence
+        if (digest.number, digest.stage, digest.log_group) != (number, evidence.stage, evidence.log_group):
+            raise ValueError(f"It is number {digest.number} of {digest.log_group} in the stage {digest.stage}.")
         if before is not None and (digest.since != before.until or digest.previous != self._last_hash):
             raise ValueError("It follows upon another digest than the one before it.")
 

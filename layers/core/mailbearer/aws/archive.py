@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.aws.failures import calling, code
@@ -68,6 +69,20 @@ class S3Archive:
             if not answer["IsTruncated"]:
                 break
         return found
+
+    def replaced(self, prefix: str, *, after: str = "") -> list[str]:
+        """Name those of which more than one version is kept, or that a delete marker hides. Raises `Unavailable`."""
+        standing: Counter[str] = Counter()
+        more: dict[str, Any] = {"KeyMarker": after} if after else {}
+        while True:
+            with calling("s3:ListBucketVersions"):
+                answer = self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix, **more)
+            standing.update(entry["Key"] for entry in answer.get("Versions", []))
+            # A marker hides even the only version.
+            standing.update({entry["Key"]: 2 for entry in answer.get("DeleteMarkers", [])})
+            if not answer["IsTruncated"]:
+                return sorted(name for name, count in standing.items() if count > 1)
+            more = {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer["NextVersionIdMarker"]}
 
     def _put(self, name: str, body: str, **conditions: Any) -> None:
         self._client.put_object(

@@ -49,6 +49,7 @@ class SecretsManagerWebhookVault:
                     OldSecret(base64.b64decode(old["value"], validate=True), float(old["until"]))
                     for old in body["previous"]
                 ),
+                rotated_at=float(body["rotated_at"]),
             )
         except (KeyError, TypeError, ValueError):
             # The cause could show a part of the secret, so it is not chained.
@@ -68,7 +69,7 @@ class SecretsManagerWebhookVault:
 
 def _body(secrets: SigningSecrets) -> str:
     previous = [{"value": _text(old.value), "until": old.until} for old in secrets.previous]
-    return json.dumps({"current": _text(secrets.current), "previous": previous})
+    return json.dumps({"current": _text(secrets.current), "previous": previous, "rotated_at": secrets.rotated_at})
 
 
 def _text(secret: bytes) -> str:

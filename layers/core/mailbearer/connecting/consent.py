@@ -11,7 +11,7 @@ from mailbearer.errors import ConsentRefused, SecretMissing, TokenError, TooMany
 from mailbearer.ports.provider import AuthorizationRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mailbearer.client import Client
     from mailbearer.connecting.granting import Connected, Granting
@@ -51,14 +51,17 @@ class ConsentFlow:
         """Give the one redirect URI, exactly as it is registered with the provider."""
         return f"{self.api_url}/oauth/callback"
 
-    def begin(self, account: Account, *, actor: str) -> str:
+    def begin(self, account: Account, *, actor: str, announce: Callable[[], None] | None = None) -> str:
         """Start a consent; gives the one-use link for the owner of the mailbox.
 
-        Raises `Conflict` if there is nobody to ask, `TooManyGrants` if the provider keeps no more.
+        `announce` says what else the link is for, last before it is stored. Raises what that does, `Conflict` if there
+        is nobody to ask, `TooManyGrants` if the provider keeps no more.
         """
         registration = self.tickets.registration_of(account)
         self.granting.check_room(account, registration)
         self.trail.intend("consent.begin", account.id, actor=actor)
+        if announce is not None:
+            announce()
         ticket, now = self.tickets.text(), self.clock()
         self.consents.put(
             Consent(

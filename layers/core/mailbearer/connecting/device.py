@@ -31,6 +31,8 @@ from mailbearer.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailbearer.client import Client
     from mailbearer.connecting.granting import Connected, Granting
     from mailbearer.connecting.tickets import Tickets
@@ -73,11 +75,12 @@ class DeviceFlow:
     trail: Trail
     clock: Clock
 
-    def begin(self, account: Account, *, actor: str) -> str:
+    def begin(self, account: Account, *, actor: str, announce: Callable[[], None] | None = None) -> str:
         """Get a device code; gives the link of the page that shows it.
 
-        Raises `Conflict` if there is nobody to ask or the provider refuses, `TooManyGrants` if it keeps no more grants,
-        `Unavailable` if it cannot be reached.
+        `announce` says what else the link is for, last before it is stored. Raises what that does, `Conflict` if there
+        is nobody to ask or the provider refuses, `TooManyGrants` if it keeps no more grants, `Unavailable` if it cannot
+        be reached.
         """
         registration = self.tickets.registration_of(account)
         self.granting.check_room(account, registration)
@@ -88,6 +91,8 @@ class DeviceFlow:
             raise Unavailable(f"The provider gives no device code now: {error.detail}") from error
         except (TokenError, SecretMissing) as error:
             raise Conflict(f"The provider gives no device code: {error.detail}") from error
+        if announce is not None:
+            announce()
         ticket, now = self.tickets.text(), self.clock()
         self.consents.put(
             Consent(

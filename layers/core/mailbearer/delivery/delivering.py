@@ -111,6 +111,11 @@ class Delivery:
 
     def _call(self, job: Job, record: MessageRecord, message: Message, ready: Ready, deadline: float) -> Delivered:
         """Make the call once the mailbox has a slot for it and time is left."""
+        # The log outlives the mailbox: whoever reads it must be able to tell through whom the message went.
+        with self.trail.about(registration=ready.access.registration.name):
+            return self._in_turn(job, record, message, ready, deadline)
+
+    def _in_turn(self, job: Job, record: MessageRecord, message: Message, ready: Ready, deadline: float) -> Delivered:
         access = ready.access
         if record.attempt and self.looking.finds(record, access):
             # A call of which we believed otherwise has brought it there.
@@ -154,7 +159,9 @@ class Delivery:
             # No provider call was made, so no attempt is spent; the registration's trouble is the operator's alarm.
             retry_at = error.retry_at if isinstance(error, RefreshDeferred) else self.clock() + _REGISTRATION_RETRY
             tried = Attempt(at=self.clock(), outcome="deferred", code=error.code, detail=error.detail[:300])
-            return self.recorder.defer(record, message, retry_at, tried)
+            # A provider whose token endpoint is down is one whose mail fails: its alarm has to hear of it.
+            with self.trail.about(provider=self.preparation.kind_of(record.account)):
+                return self.recorder.defer(record, message, retry_at, tried)
 
     def _active(self, account_id: str, *, unlike: Account) -> bool:
         """Tell whether the mailbox can send, and has changed since it was read as `unlike`."""

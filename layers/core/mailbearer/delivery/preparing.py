@@ -100,6 +100,12 @@ class Preparation:
         account, registration, transport = self._mailbox(account_id)
         return Access(account, registration, transport, self._token(account, transport, transport.deadline))
 
+    def kind_of(self, account_id: str) -> str:
+        """Give the kind of a mailbox's provider, empty if it or its registration is gone."""
+        account = self.accounts.get(account_id, consistent=False)
+        registration = self.registrations.get(account.provider) if account is not None else None
+        return registration.kind if registration is not None else ""
+
     def ready(self, record: MessageRecord, message: Message, *, turn: float) -> Ready:
         """Have all that a call needs; `turn` is what the mailbox's ledger has given the message, 0 = nothing yet.
 

@@ -28,6 +28,7 @@ ANSWER_LIMIT = 1 << 20
 # All that one answer may take: its body in chunks of one byte, its header fields, and what comes before it (1xx). The
 # standard library reads a chunk of a negative size to the end of the stream, which may never come.
 _ALLOWANCE = 8 * ANSWER_LIMIT
+_FINAL = 200
 _IDLE_LIMIT = 20.0
 _PER_ORIGIN = 16
 _IN_ALL = 64
@@ -171,10 +172,15 @@ class _Connection(HTTPConnection):
         return _read(answer)
 
     def _answer(self) -> HTTPResponse | None:
+        """Give the answer, None if none came.
+
+        An interim one (1xx, RFC 9110 section 15.2) is none, and what follows it on this connection is nobody else's.
+        """
         try:
-            return self.getresponse()
+            answer = self.getresponse()
         except (HTTPException, OSError):
             return None
+        return answer if answer.status >= _FINAL else None
 
 
 class _Kept(NamedTuple):

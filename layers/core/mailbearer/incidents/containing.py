@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,18 @@ class Containment:
             run = _Run(done=Contained(incident), actor=actor, scribe=scribe, deadline=deadline)
             self._shut(run)
             if is_declared(incident):
+                # Whoever declared it may have died before that was in the log.
+                self.trail.note(
+                    "incident.declared",
+                    incident.id,
+                    "repeated",
+                    actor=actor,
+                    reason=incident.reason,
+                    reach=str(incident.reach),
+                    target=incident.target,
+                    declared_by=incident.declared_by,
+                    drill="true" if incident.drill else "",
+                )
                 self._disable_keys(run)
                 self._tell("incident.declared", incident)
             self._conclude(run)
@@ -171,18 +184,18 @@ class Containment:
             self.trail.note("incident.keys_kept", incident.id, "failed", actor=run.actor, reason=error.code)
 
     def _conclude(self, run: _Run) -> None:
-        """Say that all is shut, once."""
+        """Say that all is shut, and only then put it on record: nobody says it again afterwards."""
         done = run.done
         if not done.complete:
             return
         before = self.book.find(done.incident.id)
-        after = self.book.change(before, is_declared, state=IncidentState.CONTAINED, contained_at=self.clock())
-        done.incident = after
-        if after != before:
-            self.trail.note(
-                "incident.contained", after.id, "contained", actor=run.actor, drill="true" if after.drill else ""
-            )
-            self._tell("incident.contained", after)
+        if is_declared(before):
+            drill = "true" if before.drill else ""
+            self.trail.note("incident.contained", before.id, "contained", actor=run.actor, drill=drill)
+            with suppress(Unavailable):
+                self.trail.flush()
+            self._tell("incident.contained", before)
+        done.incident = self.book.change(before, is_declared, state=IncidentState.CONTAINED, contained_at=self.clock())
 
     def _tell(self, kind: str, incident: Incident) -> None:
         self.news.tell(kind, incident.id, "", happenings.of_incident(incident))

@@ -105,9 +105,12 @@ class Declaration:
             return None
         since = min(standing.since, wanted.since)
         keys = standing.disable_keys or wanted.disable_keys
+        # Until its keys are disabled too, it is not contained: the schedule sees to that if the command dies.
+        reopened = {} if keys == standing.disable_keys else {"state": IncidentState.DECLARED}
         return self.book.change(
             standing,
             lambda one: one.is_open and (one.since, one.disable_keys) != (since, keys),
             since=since,
             disable_keys=keys,
+            **reopened,
         )

@@ -10,7 +10,7 @@ from mailbearer.errors import Conflict, NotFound, Unavailable
 from mailbearer.incident import Incident, Reach
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from mailbearer.keyring import Keyring
     from mailbearer.ports.stores import KeyStore
@@ -30,20 +30,27 @@ class KeyLock:
 
         Raises `Unavailable` if some could not be; the same again is safe.
         """
-        spared = [] if incident.reach is Reach.ALL else [key.id for key in self._all() if not _within(key, covered)]
+        spared = [key.id for key in self._all() if not _holds(incident, covered, key)]
         return self.keyring.disable_all(except_ids=spared, actor=actor, reason=incident.id)
 
     def disabled(self, incident: Incident) -> list[str]:
         """Name the keys that the incident disabled and that are so still."""
         return sorted(key.id for key in self._all() if key.disabled and key.reason == incident.id)
 
-    def enable(self, incident: Incident, *, actor: str) -> int:
-        """Enable the keys that the incident disabled; gives how many. Raises `Unavailable`."""
+    def enable(self, incident: Incident, holding: Iterable[tuple[Incident, Collection[str]]], *, actor: str) -> int:
+        """Enable the keys that the incident disabled; gives how many. Raises `Unavailable`.
+
+        Those that another incident of `holding` disables too, each with the mailboxes it covers, stay so by that.
+        """
         operator = Caller(key_id=actor, scopes=frozenset({"admin"}))
-        enabled, left = 0, 0
-        for key_id in self.disabled(incident):
+        enabled, left, holding = 0, 0, list(holding)
+        for key in [key for key in self._all() if key.disabled and key.reason == incident.id]:
+            other = next((one for one, covered in holding if _holds(one, covered, key)), None)
             try:
-                self.keyring.enable(key_id, operator)
+                if other is not None:
+                    self.keyring.keep_disabled(key, actor=actor, reason=other.id)
+                    continue
+                self.keyring.enable(key.id, operator)
             except NotFound:
                 continue
             except Conflict:
@@ -61,6 +68,10 @@ class KeyLock:
             yield from page
             if not cursor:
                 return
+
+
+def _holds(incident: Incident, covered: Collection[str], key: ApiKey) -> bool:
+    return incident.reach is Reach.ALL or _within(key, covered)
 
 
 def _within(key: ApiKey, covered: Collection[str]) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mailbearer.errors import Unavailable
 from mailbearer.ids import rfc3339
 from mailbearer.incidents.sends import Read, Row
-from mailbearer.revocation import BY_HAND, LONGEST_IN_FLIGHT
+from mailbearer.revocation import LONGEST_IN_FLIGHT
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
@@ -117,8 +117,8 @@ class Reporting:
         through: Counter[str] = Counter()
         first = last = None
 
-        def wanted(account_id: str) -> bool:
-            return account_id in accounts or incident.reaches(account_id, "")
+        def wanted(account_id: str, registration: str) -> bool:
+            return account_id in accounts or incident.reaches(account_id, registration)
 
         try:
             for row in self.sends.between(incident.since, now, wanted, read):
@@ -169,7 +169,7 @@ class Reporting:
         if not account.is_shut or registration is None or not registration.flow.has_token:
             return ""
         no_endpoint = told == "no_endpoint" or (told is None and not registration.endpoints.revoke_url)
-        return self.definitions(registration.kind).revocation_note or BY_HAND if no_endpoint else ""
+        return self.definitions(registration.kind).manual_step(registration) if no_endpoint else ""
 
     def _keys(self, incident: Incident, missing: list[str]) -> Report:
         try:

@@ -108,10 +108,10 @@ class Resolution:
         )
         if enable_keys and not resolved.enable_keys:
             resolved = self.book.change(resolved, lambda one: not one.enable_keys, enable_keys=True, settled_at=0.0)
+        self._tell(resolved)
         done = self.come_back(resolved, actor=actor, watch=watch)
         outcome = "resolved" if done.complete else "unfinished"
         self.trail.note("incident.resolved", incident.id, outcome, actor=actor, drill="true" if incident.drill else "")
-        self.news.tell("incident.resolved", incident.id, "", happenings.of_incident(done.incident))
         return done
 
     def come_back(
@@ -131,7 +131,7 @@ class Resolution:
 
         with Scribe(self.trail) as scribe:
             if incident.enable_keys:
-                self._enable_keys(done, actor)
+                self._enable_keys(done, others, actor)
             for count, (account, result) in enumerate(each(bring, self.book.shut_by(incident)), 1):
                 if isinstance(result, MailbearerError):
                     done.failed[account.id] = result.code
@@ -160,7 +160,7 @@ class Resolution:
         if registration is None or not registration.flow.unattended:
             return self._return(account, Return.OWNER_ASKED, notice_at=self.clock(), **waiting)
         # It keeps the incident's id until it is connected, so that whoever comes next finds it.
-        stored = self._change(account, **waiting) if waiting else account
+        stored = self._change(account, notice_at=0.0, **waiting) if waiting else account
         return Return.LEFT if stored is None else self._connect(stored, registration, actor)
 
     def _connect(self, account: Account, registration: Registration, actor: str) -> Return:
@@ -194,9 +194,11 @@ class Resolution:
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
-    def _enable_keys(self, done: Resolved, actor: str) -> None:
+    def _enable_keys(self, done: Resolved, others: list[Incident], actor: str) -> None:
+        disabling = (one for one in others if one.disable_keys)
         try:
-            done.keys_enabled = self.keys.enable(done.incident, actor=actor)
+            holding = [(one, {account.id for account in self.book.reached(one)}) for one in disabling]
+            done.keys_enabled = self.keys.enable(done.incident, holding, actor=actor)
         except Unavailable as error:
             done.keys_failed = error.code
 
@@ -205,8 +207,13 @@ class Resolution:
         incident = done.incident
         if not done.complete or incident.settled_at or begun < incident.resolved_at + _SETTLES_AFTER:
             return
+        # Whoever resolved it may have died before he told.
+        self._tell(incident)
         done.incident = self.book.change(incident, lambda one: not one.settled_at, settled_at=self.clock())
         self.trail.note("incident.settled", incident.id, "settled", actor=actor)
+
+    def _tell(self, incident: Incident) -> None:
+        self.news.tell("incident.resolved", incident.id, "", happenings.of_incident(incident))
 
 
 def _waiting(account: Account) -> dict[str, Any]:

@@ -43,10 +43,11 @@ class Sends:
     reader: AuditReader
     messages: MessageStore
 
-    def between(self, since: float, until: float, wanted: Callable[[str], bool], read: Read) -> Iterator[Row]:
+    def between(self, since: float, until: float, wanted: Callable[[str, str], bool], read: Read) -> Iterator[Row]:
         """Give a row for each message that was sent, or may have been, from `since` on (epoch seconds).
 
-        `wanted` tells by a mailbox's id whether it is asked for. What else was done to one is put into `read`. Raises
+        `wanted` tells by a mailbox's id and its registration, empty if the log does not say, whether it is asked for:
+        the mailbox itself may be gone. What else was done to one is put into `read`. Raises
         `Unavailable`.
         """
         found = self._found(since, until, wanted, read)
@@ -55,7 +56,7 @@ class Sends:
             for event in some:
                 yield _row(event, records.get(event["subject"]))
 
-    def _found(self, since: float, until: float, wanted: Callable[[str], bool], read: Read) -> Iterator[Row]:
+    def _found(self, since: float, until: float, wanted: Callable[[str, str], bool], read: Read) -> Iterator[Row]:
         told: OrderedDict[str, None] = OrderedDict()
         earliest = rfc3339(since)
         # Filed when it was written: what had to wait for the log lies later than it happened, and never earlier.
@@ -65,9 +66,11 @@ class Sends:
                 read.unreadable += 1
                 continue
             action, subject = str(event.get("action")), str(event.get("subject"))
-            if action in _DEEDS and wanted(subject):
+            if action in _DEEDS and wanted(subject, ""):
                 read.deeds.setdefault(subject, {})[f"{action} {event.get('outcome')}"] = event
-            if not _may_be_out(event) or not wanted(_account_of(event)) or str(event.get("at")) < earliest:
+            if not _may_be_out(event) or str(event.get("at")) < earliest:
+                continue
+            if not wanted(_fact(event, "account"), _fact(event, "registration")):
                 continue
             if subject not in told:
                 told[subject] = None
@@ -89,16 +92,16 @@ def _event(text: str) -> Row | None:
     return event if isinstance(event, dict) else None
 
 
-def _account_of(event: Row) -> str:
+def _fact(event: Row, name: str) -> str:
     facts = event.get("facts")
-    return str(facts.get("account", "")) if isinstance(facts, dict) else ""
+    return str(facts.get(name, "")) if isinstance(facts, dict) else ""
 
 
 def _row(event: Row, record: MessageRecord | None) -> Row:
     """Join an event with its record, which is kept for ninety days; no content is in either."""
     row = {
         "message": event["subject"],
-        "account": _account_of(event),
+        "account": _fact(event, "account"),
         "at": event.get("at"),
         "outcome": event.get("outcome"),
     }

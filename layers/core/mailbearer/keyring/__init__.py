@@ -17,11 +17,12 @@ from mailbearer.errors import (
     Unavailable,
 )
 from mailbearer.ids import is_id, new_id, rfc3339
-from mailbearer.keyring.reading import Reader, read_overlap
+from mailbearer.wire.rotations import read_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from mailbearer.keyring.reading import Reader
     from mailbearer.ports import Clock, RandomBytes
     from mailbearer.ports.stores import KeyStore
     from mailbearer.trail import Trail
@@ -144,6 +145,10 @@ class Keyring:
             return key
         self._announce([key], actor=caller.key_id, reason=reason)
         return self._disable(key, actor=caller.key_id, reason=reason)
+
+    def keep_disabled(self, key: ApiKey, *, actor: str, reason: str) -> None:
+        """Let a stopped key stay so for another reason than before. Raises `NotFound`, `Conflict`, `Unavailable`."""
+        self._disable(key, actor=actor, reason=reason)
 
     def disable_all(self, *, except_ids: Collection[str] = (), actor: str, reason: str) -> int:
         """Stop every key but these and give how many that were.

@@ -1,4 +1,4 @@
-"""What may be said of an API key: its name, scopes, accounts, end, and the overlap of a rotation."""
+"""What may be said of an API key: its name, scopes, accounts and end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mailbearer.account import AccountState
-from mailbearer.addresses import given
 from mailbearer.caller import SCOPES
 from mailbearer.errors import Fault, InvalidInput
 from mailbearer.ids import rfc3339
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from mailbearer.ports.stores import AccountStore
 
 FIELDS = frozenset({"name", "scopes", "accounts", "expires_at"})
-ROTATE_FIELDS = frozenset({"overlap"})
-
-OVERLAP, LONGEST_OVERLAP = 86_400, 30 * 86_400
-"""Seconds for which a replaced secret stays good: unless a rotation says otherwise, and at most."""
 
 _MAX_NAME, _MAX_ACCOUNTS, _MAX_NAMED = 100, 100, 320
 
@@ -121,17 +116,3 @@ def _read_scopes(value: object, faults: list[Fault]) -> frozenset[str]:
         if scope not in SCOPES
     )
     return frozenset(scope for scope in value if isinstance(scope, str))
-
-
-def read_overlap(body: object) -> int:
-    """Read for how many seconds the replaced secret stays good. Raises `InvalidInput` with all faults."""
-    fields, faults = _object(body), list[Fault]()
-    check_fields(fields, ROTATE_FIELDS, "", faults)
-    overlap = given(fields, "overlap", OVERLAP)
-    # A bool is an int in Python, and no number in JSON.
-    if not isinstance(overlap, int) or isinstance(overlap, bool) or not 0 <= overlap <= LONGEST_OVERLAP:
-        detail = f"overlap is a whole number of seconds from 0 to {LONGEST_OVERLAP}."
-        faults.append(Fault("/overlap", "invalid_overlap", detail))
-    if faults:
-        raise InvalidInput(tuple(faults))
-    return int(overlap)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SOURCE = "mailbearer"
 _MARK = "webhook_delivery"
+_MOST_TRIES = 1000
+_LATEST = 253_402_300_799.0  # the year 9999, epoch seconds
 
 
 def write_delivery(delivery: Delivery) -> str:
@@ -43,7 +45,7 @@ def payload(notice: Notice) -> bytes:
 def _read_delivery(fields: Mapping[str, Any]) -> Delivery:
     said = fields["notice"]
     notice = Notice(
-        id=_text(said["id"]),
+        id=_event_id(said["id"]),
         kind=_text(said["kind"]),
         at=_text(said["at"]),
         account=str(said["account"]),
@@ -52,8 +54,8 @@ def _read_delivery(fields: Mapping[str, Any]) -> Delivery:
     return Delivery(
         webhook=_text(fields["webhook"]),
         notice=notice,
-        attempt=int(fields["attempt"]),
-        not_before=float(fields["not_before"]),
+        attempt=int(_number(fields["attempt"], most=_MOST_TRIES)),
+        not_before=_number(fields["not_before"], most=_LATEST),
     )
 
 
@@ -71,6 +73,20 @@ def _read_event(envelope: Mapping[str, Any]) -> Notice:
         account=str(detail.get("account") or ""),
         data=detail,
     )
+
+
+def _event_id(value: object) -> str:
+    """Read what becomes a header field."""
+    if not isinstance(value, str) or not is_id("evt_", value):
+        raise _unreadable()
+    return value
+
+
+def _number(value: object, *, most: float) -> float:
+    # What is no number at all, as JSON of Python's kind may say (NaN, 1e999), is not below `most` either.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise _unreadable()
+    return value
 
 
 def _text(value: object) -> str:

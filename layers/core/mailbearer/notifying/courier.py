@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from mailbearer.errors import NotFound
+from mailbearer.errors import NotFound, SecretMissing
 from mailbearer.happenings import of_webhook
 from mailbearer.notifying.bodies import payload, write_delivery
 from mailbearer.notifying.calling import SECONDS, Verdict, call
@@ -44,6 +44,7 @@ AT_ONCE = 4
 
 _MARGIN = 5.0
 _PUT_BACK = 2
+_BUSY = 15
 _FRESH = 300.0
 _TRIES = 5
 _USER_AGENT = "Mailbearer-Webhooks/1"
@@ -84,7 +85,8 @@ class Courier:
             return self._give_up(delivery, "disabled")
         lane = self._lane(webhook.id)
         if not lane.acquire(timeout=self.patience):
-            return self._put_back(delivery, _PUT_BACK)
+            # Only a slow endpoint comes here; asking for a turn every other second would cost more than its deliveries.
+            return self._put_back(delivery, self._jittered(_BUSY))
         try:
             if deadline - self.clock() < SECONDS + _MARGIN:
                 return self._put_back(delivery, _PUT_BACK)
@@ -189,8 +191,13 @@ class Courier:
         kept = self._secrets.get(webhook.id)
         if kept is not None and kept[0] == webhook.rotated_at and 0 <= now - kept[1] < REMEMBERED:
             return kept[2]
-        secrets = self.vault.read(webhook.id)
-        if secrets is not None:
+        try:
+            secrets = self.vault.read(webhook.id)
+        except SecretMissing:
+            return None
+        # While a rotation is under way the vault may still have the secrets from before it.
+        since = now - webhook.rotated_at
+        if secrets is not None and (secrets.rotated_at == webhook.rotated_at or since >= REMEMBERED):
             self._secrets[webhook.id] = (webhook.rotated_at, now, secrets)
         return secrets
 

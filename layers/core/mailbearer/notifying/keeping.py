@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailbearer.errors import AuditUnavailable, Conflict, Fault, InvalidInput, NotFound, Unavailable
+from mailbearer.errors import AuditUnavailable, Conflict, Fault, InvalidInput, NotFound, SecretMissing, Unavailable
 from mailbearer.ids import is_id, new_id
 from mailbearer.lookup import find_account
 from mailbearer.notifying.reading import (
@@ -16,11 +16,11 @@ from mailbearer.notifying.reading import (
     read_flag,
     read_names,
     read_object,
-    read_overlap,
     read_url,
 )
 from mailbearer.notifying.signing import new_secret, shown
 from mailbearer.webhook import OldSecret, SigningSecrets, Webhook
+from mailbearer.wire.rotations import read_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,7 +39,9 @@ MOST_SECRETS = 5
 
 CREATE_FIELDS = frozenset({"url", "events", "accounts", "description"})
 CHANGE_FIELDS = frozenset({"url", "events", "description", "disabled"})
-ROTATE_FIELDS = frozenset({"overlap_seconds"})
+
+SETTLED = 60.0
+"""Seconds after which whoever began to make or rotate a webhook has put its secrets, or never will."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ class WebhookKeeping:
         # deliveries are put off.
         self.store.create(webhook)
         try:
-            self.vault.put(webhook.id, SigningSecrets(secret))
+            self.vault.put(webhook.id, SigningSecrets(secret, rotated_at=now))
         except Unavailable:
             self.store.delete(webhook.id)
             raise
@@ -158,14 +160,9 @@ class WebhookKeeping:
         Raises `InvalidInput` with all faults, `NotFound`, `Conflict` if somebody else changes the webhook or too many
         secrets would sign, `Unavailable`.
         """
-        webhook = self.get(webhook_id, caller)
-        fields, faults = read_object(body), list[Fault]()
-        check_names(fields, ROTATE_FIELDS, faults)
-        overlap = read_overlap(fields.get("overlap_seconds"), faults)
-        if faults:
-            raise InvalidInput(tuple(faults))
+        webhook, overlap = self.get(webhook_id, caller), read_overlap(body)
         now, secret = self.clock(), new_secret(self.random_bytes)
-        kept = self.vault.read(webhook.id)
+        kept = self._secrets_of(webhook, now)
         before: tuple[OldSecret, ...] = ()
         if kept is not None and overlap:
             in_force = [old for old in kept.previous if now < old.until]
@@ -174,11 +171,11 @@ class WebhookKeeping:
         if len(before) >= MOST_SECRETS:
             detail = f"{MOST_SECRETS} secrets sign already; wait for the end of an overlap, or rotate with overlap 0."
             raise Conflict(detail)
-        facts = {"overlap_seconds": str(overlap)}
+        facts = {"overlap": str(overlap)}
         self.trail.intend("webhook.rotate", webhook.id, actor=caller.key_id, **facts)
         # The row is the claim: of two that rotate at the same time one is told so, before any secret is put.
         rotated = self._replace(webhook, webhook.changed(rotated_at=now, updated_at=now))
-        self.vault.put(webhook.id, SigningSecrets(secret, before))
+        self.vault.put(webhook.id, SigningSecrets(secret, before, rotated_at=now))
         self.trail.note("webhook.rotated", webhook.id, "rotated", actor=caller.key_id, **facts)
         return rotated, shown(secret)
 
@@ -189,6 +186,19 @@ class WebhookKeeping:
         self.vault.retire(webhook.id)
         self.store.delete(webhook.id)
         self.trail.note("webhook.deleted", webhook.id, "deleted", actor=caller.key_id)
+
+    def _secrets_of(self, webhook: Webhook, now: float) -> SigningSecrets | None:
+        """Give what signs now, None if nothing can. Raises `Conflict` while somebody else is about to put secrets.
+
+        His would be lost, or ours: the vault takes whatever comes last.
+        """
+        try:
+            kept = self.vault.read(webhook.id)
+        except SecretMissing:
+            kept = None  # somebody wrote over them; a new one mends that
+        if now - webhook.rotated_at < SETTLED and (kept is None or kept.rotated_at != webhook.rotated_at):
+            raise Conflict("A secret of this webhook is being made just now; try again in a minute.")
+        return kept
 
     def _intend(self, action: str, webhook: Webhook, caller: Caller, *, must: bool, **facts: str) -> None:
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailbearer.account import AccountState
+from mailbearer.ids import derived_id
 from mailbearer.notifying.letters import letter_for
 
 if TYPE_CHECKING:
@@ -76,9 +77,11 @@ class Owners:
             "headers": {"Auto-Submitted": "auto-generated"},
             "tags": ["mailbearer-notice"],
             "metadata": {"event": notice.id},
-            "idempotency_key": f"{notice.id}.notice",
         }
-        self.queue.send(json.dumps(message), group=carrier.id)
+        # Told again through another carrier, or with another link, it is another mail: under the key of the first one
+        # it would be refused.
+        key = derived_id("notice_", json.dumps(message))
+        self.queue.send(json.dumps(message | {"idempotency_key": key}), group=carrier.id)
         self._told(notice, how="mail", carrier=carrier.id)
 
     def _told(self, notice: Notice, *, how: str, carrier: str = "") -> None:

@@ -17,8 +17,6 @@ MAX_URL = 2000
 MAX_DESCRIPTION = 200
 MAX_EVENTS = 50
 MAX_ACCOUNTS = 100
-DAY = 86_400
-LONGEST_OVERLAP = 30 * DAY
 _HTTPS = 443
 _FIRST_FREE_PORT = 1024
 
@@ -99,17 +97,6 @@ def read_flag(value: object, pointer: str, faults: list[Fault]) -> bool:
     if not isinstance(value, bool):
         faults.append(Fault(pointer, "not_a_boolean", f"{pointer.strip('/')} is true or false."))
     return value is True
-
-
-def read_overlap(value: object, faults: list[Fault]) -> int:
-    """Read for how many seconds the secrets before still sign; a day if left out, 0 for not at all."""
-    if value is None:
-        return DAY
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LONGEST_OVERLAP:
-        detail = f"overlap_seconds is a whole number from 0 to {LONGEST_OVERLAP}."
-        faults.append(Fault("/overlap_seconds", "invalid_overlap", detail))
-        return 0
-    return value
 
 
 def read_span(fields: Mapping[str, object], now: float, faults: list[Fault]) -> tuple[float, float]:

@@ -44,6 +44,13 @@ class Archive(Protocol):
     def names(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:
         """Name documents below a prefix in the order of their names, from after `after` on. Raises `Unavailable`."""
 
+    def replaced(self, prefix: str, *, after: str = "") -> list[str]:
+        """Name those of which more than one version is kept, or that were removed, from after `after` on.
+
+        A lock keeps versions, not names: whoever may can put another version, or a marker that hides all of them, on
+        top. Raises `Unavailable`.
+        """
+
 
 class Signer(Protocol):
     """The key that signs digests; its private half never leaves KMS."""

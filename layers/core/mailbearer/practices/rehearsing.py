@@ -79,8 +79,8 @@ def drilled(picture: Picture) -> Iterator[Seen]:
     elif done > picture.now - _DRILL_EVERY:
         yield passed(f"An emergency was last played through {picture.age(done)} ago.")
     else:
-        when = f"{picture.age(done)} ago" if done else "never"
-        yield warned(f"An emergency was last played through {when}.", _DRILL)
+        when = f"was last played through {picture.age(done)} ago" if done else "was never played through"
+        yield warned(f"An emergency {when}.", _DRILL)
 
 
 def contained(picture: Picture) -> Iterator[Seen]:

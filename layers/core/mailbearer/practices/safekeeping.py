@@ -115,8 +115,9 @@ def endpoints(picture: Picture) -> Iterator[Seen]:
     if plain:
         yield failed(f"Addresses without TLS: {some(plain)}.", "Add the registration anew with https addresses.")
     else:
+        secured = "all TLS, or plain HTTP on the loopback" if picture.place.local else "all TLS"
         yield passed(
-            f"{plural(count, 'address', 'addresses')} of {plural(len(picture.registered), 'registration')}: all TLS."
+            f"{plural(count, 'address', 'addresses')} of {plural(len(picture.registered), 'registration')}: {secured}."
         )
 
 

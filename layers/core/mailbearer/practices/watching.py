@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from mailbearer.metering import OTHER, PROVIDERS
 from mailbearer.practices.keeping import newest_report
 from mailbearer.practices.picture import FUNCTIONS, plural
 from mailbearer.practices.practice import failed, passed, some, warned
@@ -19,10 +20,18 @@ if TYPE_CHECKING:
 OWN_ALARM = "practices-failed"
 """The alarm that this very report makes ring; it does not count, or no report could end it."""
 
+ALARMS = (
+    *(f"{function}-{kind}" for function in FUNCTIONS for kind in ("errors", "throttles")),
+    *("dead-letters", "notification-dead-letters", "oldest-message", "rotation-backlog", "token-rotator-silent"),
+    *("unknown-outcomes", "credential-expiry", "audit-gap", "digest-late", OWN_ALARM),
+)
+"""The alarms of every stack, each `mailbearer-<stage>-` and this."""
+ALARMS_ON_AWS = ("grants-waiting", *(f"failures-{provider}" for provider in sorted(PROVIDERS - {"sandbox"} | {OTHER})))
+"""Those that reckon with several metrics: the engine of the local stack cannot."""
+
 _AUDIT_DAYS = 365
 _REPORT_AGE = 2 * 86_400.0
 _DIGEST_LATE, _DIGEST_LOST = 7200.0, 10_800.0
-_WATCHED = ("errors", "throttles")
 _RESTORE = "Deploy the template again: it restores what was removed by hand."
 
 
@@ -60,10 +69,8 @@ def logs(picture: Picture) -> Iterator[Seen]:
 def alarms(picture: Picture) -> Iterator[Seen]:
     """See that somebody would hear of it if a function failed."""
     by_name = {alarm.name.removeprefix(picture.place.named("")): alarm for alarm in picture.alarms}
-    wanted = [f"{function}-{kind}" for function in FUNCTIONS for kind in _WATCHED]
-    missing = [
-        name for name in (*wanted, "dead-letters", "oldest-message", "token-rotator-silent") if name not in by_name
-    ]
+    wanted = ALARMS if picture.place.local else ALARMS + ALARMS_ON_AWS
+    missing = [name for name in wanted if name not in by_name]
     silenced = [name for name, alarm in by_name.items() if not alarm.enabled]
     unheard = [name for name, alarm in by_name.items() if not alarm.targets]
     ringing = [name for name, alarm in by_name.items() if alarm.state == "ALARM" and name != OWN_ALARM]

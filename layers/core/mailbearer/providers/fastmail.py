@@ -27,8 +27,11 @@ FASTMAIL = Definition(
     refresh_note="Not known, so treated as rotating with the whole grant lost on reuse.",
     # The scope says nothing of who somebody is, so the mail server alone can tell.
     probes=(ProbeBy.MAIL,),
-    revocation_note="No revocation endpoint is known: the owner removes the app among the account's connected apps.",
-    unverified=("idle_life", "limits", "live_refresh_tokens", "refresh_tokens", "revocation_note"),
+    revoke_by_hand=(
+        "The owner removes the application in Fastmail under"
+        " Settings > Privacy & Security > Connected apps & API tokens."
+    ),
+    unverified=("idle_life", "limits", "live_refresh_tokens", "refresh_tokens", "revoke_by_hand"),
     setup_guide="docs/providers/fastmail.md",
     provider_guide="https://www.fastmail.com/developer/oauth/",
 )

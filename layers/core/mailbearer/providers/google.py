@@ -58,7 +58,10 @@ GOOGLE = Definition(
         "app is in Testing, and, the oldest first, beyond 100 live tokens per account and client."
     ),
     probes=(ProbeBy.TOKENINFO, ProbeBy.USERINFO, ProbeBy.MAIL),
-    revocation_note="Revoking either token ends the whole grant for the Google Cloud project.",
+    revoke_by_hand=(
+        "The owner removes the application at https://myaccount.google.com/connections; for a service account an"
+        " administrator removes its domain-wide delegation."
+    ),
     limits=(
         ("messages_per_day_personal", 500),
         ("messages_per_day_workspace", 2000),

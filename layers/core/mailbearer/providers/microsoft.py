@@ -121,7 +121,11 @@ MICROSOFT = Definition(
         "when a user or an administrator revokes it, and on an administrator's reset of the password."
     ),
     probes=(ProbeBy.USERINFO, ProbeBy.MAIL),
-    revocation_note="No revocation endpoint: the grant ends when the user or an administrator ends it in the portal.",
+    revoke_by_hand=(
+        "The owner ends it at https://myapps.microsoft.com (a personal account: https://account.live.com/consent/Manage),"
+        " or an administrator in the Entra admin center under Enterprise applications > Permissions; an unattended one"
+        " with Remove-ManagementRoleAssignment."
+    ),
     limits=(
         ("recipients_per_day", 10_000),
         ("messages_per_minute", 30),

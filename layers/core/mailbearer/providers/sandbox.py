@@ -18,7 +18,7 @@ SANDBOX = Definition(
     refresh_tokens=RefreshTokens.KEPT,
     refresh_note="There are none.",
     probes=(),
-    revocation_note="There is nothing to revoke at any provider.",
+    revoke_by_hand="There is nothing to revoke at any provider.",
     setup_guide="docs/how-to/try-it-in-a-deployed-stack.md",
     provider_guide="",
 )

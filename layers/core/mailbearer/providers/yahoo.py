@@ -42,7 +42,7 @@ YAHOO = Definition(
     ),
     # The scope `mail-w` says nothing of who somebody is, so the mail server alone can tell.
     probes=(ProbeBy.MAIL,),
-    revocation_note="The revocation endpoint ends the grant; the owner can end it in the account's security settings.",
+    revoke_by_hand="The owner removes the application in the account's security settings.",
     limits=(("messages_per_day", 500), ("message_bytes", 41_697_280)),
     cautions={
         "smtp": "Yahoo gives the scope mail-w only to clients that it has approved (its Mail API access form) and that "

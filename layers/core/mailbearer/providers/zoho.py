@@ -64,7 +64,10 @@ ZOHO = Definition(
         "refresh token is blocked for the rest of that time."
     ),
     probes=(ProbeBy.MAIL,),
-    revocation_note="The revocation endpoint ends the refresh token that it is given.",
+    revoke_by_hand=(
+        "The owner removes the application at https://accounts.zoho.com, or there at the data centre's own address,"
+        " under Sessions > Connected Apps."
+    ),
     limits=(
         ("live_access_tokens", 10),
         ("refresh_tokens_per_minute", 5),
