@@ -298,5 +298,9 @@ def _print(out: Console, result: Drilled) -> None:
     out.print()
     if result.seconds_until_last_send is not None:
         out.print(Text(plain(f"From the command until all was shut: {result.seconds_until_shut} s.")))
-        out.print(Text(plain(f"From the command until the last mail left: {result.seconds_until_last_send} s.")))
+        last = result.seconds_until_last_send
+        late = (
+            f"From the command until the last mail left: {last} s." if last > 0 else "No mail left after the command."
+        )
+        out.print(Text(plain(late)))
     out.print(Text(f"The drill {'passed' if result.passed else 'FAILED'}.", style="bold"))

@@ -1,4 +1,4 @@
-"""`python -m proofs [crowd crash faults lives] [--road NAME] [--output PATH] [--page PATH]`."""
+"""`python -m proofs [part ...] [--road NAME] [--output PATH] [--page PATH]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from proofs import crash, crowd, endings, lives, lives_report, report
+from proofs import crash, crowd, digests, emergencies, endings, lives, lives_report, notices, report, unwritten
+from proofs import trust_report as trust
 from proofs.ground import prepared
 from proofs.roads import ROADS
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from proofs.ground import Ground
     from proofs.roads import Road
 
-PARTS = ("crowd", "crash", "faults", "lives")
+PARTS = ("crowd", "crash", "faults", "lives", "incidents", "digests", "notices", "unwritten")
 WIDTH = 200
 
 
@@ -66,6 +67,10 @@ class Proofs:
         self.crashes: list[crash.Row] = []
         self.endings: list[endings.Ending] = []
         self.lives: list[lives.Row] = []
+        self.incidents: list[emergencies.Row] = []
+        self.digests: list[digests.Row] = []
+        self.notices: list[notices.Row] = []
+        self.unwritten: list[unwritten.Unwritten] = []
 
     def prove(self, part: str, ground: Ground) -> None:
         """Go through one part."""
@@ -74,6 +79,10 @@ class Proofs:
             "crash": self._crash,
             "faults": self._faults,
             "lives": self._lives,
+            "incidents": self._incidents,
+            "digests": self._digests,
+            "notices": self._notices,
+            "unwritten": self._unwritten,
         }
         run[part](ground)
 
@@ -95,11 +104,21 @@ class Proofs:
             self._print(f"A message: {road}", lives_report.HEADS, lines)
         if self.lives:
             self.console.print(lives_report.totals(self.lives))
+        if self.incidents:
+            self._print("An incident whose command is killed", trust.INCIDENT_HEADS, trust.incidents(self.incidents))
+        if self.digests:
+            self._print("A digest whose auditor is killed", trust.DIGEST_HEADS, trust.digests(self.digests))
+        if self.notices:
+            self._print("A notice on its way to a webhook", trust.NOTICE_HEADS, trust.notices(self.notices))
+        if self.unwritten:
+            self._print("An audit log that refuses everything", trust.UNWRITTEN_HEADS, trust.unwritten(self.unwritten))
 
     def wrong(self) -> int:
         """Count what came otherwise than specified."""
         verdicts = [each.holds for each in self.crowds] + [each.holds for each in self.crashes]
         verdicts += [each.holds for each in self.endings] + [each.holds for each in self.lives]
+        verdicts += [each.holds for each in self.incidents] + [each.holds for each in self.digests]
+        verdicts += [each.holds for each in self.notices] + [each.holds for each in self.unwritten]
         return verdicts.count(False)
 
     def page(self) -> dict[str, str]:
@@ -107,7 +126,7 @@ class Proofs:
         shown = report.parts(self.crashes, self.endings)
         if self.lives:
             shown |= {"lives": lives_report.page(self.lives), "lives counted": lives_report.totals(self.lives)}
-        return shown
+        return shown | trust.page(self.incidents, self.digests, self.notices)
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it for a file, and what the page of the documentation has to show."""
@@ -116,6 +135,10 @@ class Proofs:
             "crash": [each.as_json() for each in self.crashes],
             "faults": [each.as_json() for each in self.endings],
             "lives": [each.as_json() for each in self.lives],
+            "incidents": [each.as_json() for each in self.incidents],
+            "digests": [each.as_json() for each in self.digests],
+            "notices": [each.as_json() for each in self.notices],
+            "unwritten": [each.as_json() for each in self.unwritten],
             "page": self.page(),
         }
 
@@ -140,6 +163,28 @@ class Proofs:
         for row in lives.prove(ground, self.roads):
             self.lives.append(row)
             self._line(f"{row.road}: {row.number + 1} {row.call}, {row.how}: {row.seen.told}", row, row.holds)
+
+    def _incidents(self, ground: Ground) -> None:
+        for row in emergencies.prove(ground):
+            self.incidents.append(row)
+            side = "after" if row.answered else "before"
+            self._line(f"incident killed {side:6} {row.call}: {row.seen.found}, {row.seen.message}", row, row.holds)
+
+    def _digests(self, ground: Ground) -> None:
+        for row in digests.prove(ground):
+            self.digests.append(row)
+            side = "after" if row.answered else "before"
+            self._line(f"digest killed {side:6} {row.call}: {row.seen.told}", row, row.holds)
+
+    def _notices(self, ground: Ground) -> None:
+        for row in notices.prove(ground):
+            self.notices.append(row)
+            self._line(f"notice: {row.number + 1} {row.call}, {row.how}: {row.seen.told}", row, row.holds)
+
+    def _unwritten(self, ground: Ground) -> None:
+        for seen in unwritten.prove(ground):
+            self.unwritten.append(seen)
+            self._line(f"audit log refused: {seen.whole} of {seen.messages} whole, {seen.kept} kept", seen, seen.holds)
 
     def _line(self, text: str, seen: object, holds: bool) -> None:  # noqa: FBT001
         self.console.print(f"{'[green]✓[/]' if holds else '[red]✗[/]'} {escape(text)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -44,11 +45,13 @@ class Point:
 
 @dataclass(slots=True)
 class Calls:
-    """The calls of one process in their order; it dies at `end`, if that is set."""
+    """The calls of one process, of all its threads, in their order; it dies at `end`, if that is set."""
 
     settings: Settings
     end: Point | None = None
     seen: list[str] = field(default_factory=list)
+    _under_way: threading.local = field(default_factory=threading.local, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def watch(self, session: boto3.Session) -> None:
         """See what clients send that are made of this session from now on."""
@@ -57,13 +60,15 @@ class Calls:
 
     def leaves(self, name: str) -> None:
         """Note a call that is about to leave."""
-        self.seen.append(name)
-        if self.end == Point(len(self.seen) - 1, answered=False):
+        with self._lock:
+            number = self._under_way.number = len(self.seen)
+            self.seen.append(name)
+        if self.end == Point(number, answered=False):
             die()
 
     def answered(self) -> None:
-        """Note that the server has done the last call."""
-        if self.end == Point(len(self.seen) - 1, answered=True):
+        """Note that the server has done the last call of this thread."""
+        if self.end == Point(self._under_way.number, answered=True):
             die()
 
     def _aws_leaves(self, request: Any, event_name: str, **_: Any) -> None:

@@ -126,7 +126,7 @@ def messages(ground: Ground, number: int = MESSAGES) -> Crowd:
     _allow_workers(ground, WORKERS)
     begin = time.monotonic()
     with ThreadPoolExecutor(10) as pool:
-        accepted = set(pool.map(lambda count: _post(ground, account, count), range(number)))
+        accepted = set(pool.map(lambda count: post(ground, account, count), range(number)))
     streams, deferred = _sent(ground, accepted)
     took = time.monotonic() - begin
     mails = ground.control.mail(mailbox=account.address)
@@ -146,7 +146,8 @@ def messages(ground: Ground, number: int = MESSAGES) -> Crowd:
     )
 
 
-def _post(ground: Ground, account: Account, count: int) -> str:
+def post(ground: Ground, account: Account, count: int) -> str:
+    """Post a message over HTTP; gives its id. Raises `ProcessError` with what the functions said."""
     body = {"account": account.address, "to": "carla@customer.example", "subject": f"Number {count}", "text": "Hello."}
     answer = requests.post(
         f"{ground.world.api_url}/v1/messages",

@@ -71,7 +71,8 @@ class Row:
     def holds(self) -> bool:
         """Tell whether the chain goes on, with no number twice and with every event that was written."""
         seen = self.seen
-        return seen.good and seen.numbers and not seen.twice and seen.made > seen.found and seen.events == self.written
+        goes_on = seen.numbers and not seen.twice and seen.made == seen.found + 1
+        return goes_on and seen.good and seen.events == self.written
 
     def as_json(self) -> dict[str, Any]:
         """Give it for a file."""

@@ -94,10 +94,8 @@ class _Lane:
         name = f"proofs-{os.getpid()}-notices"
         urls = [sqs.create_queue(QueueName=f"{name}-{kind}")["QueueUrl"] for kind in ("alive", "dead")]
         self._functions = Functions(ground, queue_url=urls[0], dead_letter_queue_url=urls[1])
-        self._arrivals = lambda clock: Arrivals(
-            sqs=sqs, scheduler=scheduler, queue_url=urls[0], schedule_group=ground.settings.schedule_group, clock=clock
-        )
-        self._dead = lambda: len(sqs.receive_message(QueueUrl=urls[1], MaxNumberOfMessages=10).get("Messages", []))
+        self._sqs, self._scheduler, self._urls = sqs, scheduler, urls
+        self._schedule_group = ground.settings.schedule_group
         operator = Caller(key_id="key_proof", scopes=frozenset({"admin"}))
         # No other notice of this stack goes there: it hears of one mailbox, which there is not.
         account = ground.connect("kept", ends_in=SECONDS)
@@ -122,7 +120,13 @@ class _Lane:
         facts = {"account": self._account, "message": subject}
         detail = dict(happened(KIND, subject, "", time.time(), facts).detail)
         clock = Clock()
-        arrivals = self._arrivals(clock)
+        arrivals = Arrivals(
+            sqs=self._sqs,
+            scheduler=self._scheduler,
+            queue_url=self._urls[0],
+            schedule_group=self._schedule_group,
+            clock=clock,
+        )
         arrivals.put(json.dumps({"source": "mailbearer", "detail-type": KIND, "detail": detail}))
         calls: list[str] = []
         for _ in range(_COPIES):
@@ -139,8 +143,12 @@ class _Lane:
             if ran.answer is None or ran.answer["batchItemFailures"]:
                 arrivals.again(copy)
         heard = [each["id"] for each in map(json.loads, self._heard.read_text().splitlines()) if each["of"] == subject]
-        given_up = arrivals.dead + self._dead()
+        given_up = arrivals.dead + self._refused()
         return calls, Heard(times=len(heard), ids=len(set(heard)), given_up=given_up)
+
+    def _refused(self) -> int:
+        answer = self._sqs.receive_message(QueueUrl=self._urls[1], MaxNumberOfMessages=10)
+        return len(answer.get("Messages", []))
 
 
 @contextmanager

@@ -117,9 +117,15 @@ def take_loopback_for_tls() -> None:
     vars(app)["pin_request_origin"] = lambda source_ip, _by_tls: pin(source_ip, secure_transport=True)
 
 
+def leave_health_to_the_stack() -> None:
+    """Let `GET /health` reach the stack's API; the engine's own health page has an address of its own."""
+    vars(app)["_HEALTH_PATHS"] = ("/_ministack/health",)
+
+
 if __name__ == "__main__":
     watch(Record(sys.argv.pop()))
     name_resources_as_aws_does()
     know_services_as_aws_does()
     take_loopback_for_tls()
+    leave_health_to_the_stack()
     app.main()

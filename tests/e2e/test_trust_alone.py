@@ -46,6 +46,31 @@ def invoke(stack: LocalStack, function: str, event: dict[str, str]) -> dict[str,
     return said
 
 
+def test_every_described_route_but_five_wants_a_key_and_those_five_are_guarded_pages_and_documents(
+    alone: LocalStack,
+) -> None:
+    described = alone.call("GET", "/openapi.json", key="").json()["paths"]
+    methods = {"get", "post", "put", "patch", "delete"}
+    routes = [(method, path) for path, offered in described.items() for method in offered if method in methods]
+    answers = {
+        (method, path): alone.call(method.upper(), path.replace("{ticket}", "none"), key="") for method, path in routes
+    }
+    assert len(answers) > 50
+    assert {path: answer.status_code for (_, path), answer in answers.items() if answer.status_code != 401} == {
+        "/health": 200,
+        "/openapi.json": 200,
+        "/docs": 200,
+        "/connect/{ticket}": 410,
+        "/oauth/callback": 410,
+    }
+    assert answers["get", "/health"].json().keys() == {"status"}
+    for path in ("/health", "/openapi.json", "/docs", "/connect/{ticket}", "/oauth/callback"):
+        fields = answers["get", path].headers
+        assert fields["x-frame-options"] == "DENY", path
+        assert "frame-ancestors 'none'" in fields["content-security-policy"], path
+        assert (fields["referrer-policy"], fields["x-content-type-options"]) == ("no-referrer", "nosniff"), path
+
+
 @contextmanager
 def unwritable_log(stack: LocalStack) -> Iterator[None]:
     """Refuse every function the audit log, as the engine enforces it on their roles."""

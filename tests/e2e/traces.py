@@ -93,7 +93,8 @@ def search(stack: LocalStack) -> list[Leak]:
     vault = Secrets()
     for body in vault_of(stack):
         vault.add("what lies in the vault", *(value for name, value in _texts(body) if name in _IN_VAULT))
-    stack.secrets.add("what the sandbox gave or was given", *stack.control.secrets())
+    for kind, values in stack.control.secrets_by_kind().items():
+        stack.secrets.add(kind, *values)
     for place, text in places.items():
         if place.startswith("queue "):
             stack.secrets.add("invitation", *GIVEN_ONCE["ticket"].findall(text))

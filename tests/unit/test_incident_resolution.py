@@ -211,6 +211,10 @@ def test_the_schedule_finishes_what_a_command_left_and_then_closes_the_matter(wo
     before = len(world.accounts.faults.calls)
     world.tend()
     assert len(world.accounts.faults.calls) == before
+    world.clock.advance(301)
+    world.resolve(incident)
+    world.trail.flush()
+    assert [event.action for event in world.log.events].count("incident.settled") == 1
 
 
 def test_whoever_still_shuts_when_it_is_resolved_is_made_up_for(world: Emergencies) -> None:

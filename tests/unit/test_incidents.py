@@ -139,6 +139,21 @@ def test_a_mailbox_that_slips_in_meanwhile_is_shut_by_the_same_command(world: Em
     assert world.now("late").is_shut
 
 
+def test_the_moment_at_which_all_is_shut_is_that_of_the_last_and_not_of_the_last_look(world: Emergencies) -> None:
+    world.connect("ann")
+    world.provider.faults.before("revoke", lambda: world.clock.advance(60))
+    begun = world.clock()
+    assert world.declare().shut_at == begun
+    world.connect("bob")
+
+    def latecomer() -> None:
+        world.clock.advance(60)
+        world.connect("late")
+
+    world.provider.faults.before("revoke", latecomer)
+    assert world.declare(reason="Again.").shut_at == world.clock()
+
+
 def test_a_mailbox_that_slips_in_later_is_shut_by_the_schedule(world: Emergencies) -> None:
     world.declare()
     world.connect("late")

@@ -354,3 +354,9 @@ def test_a_token_of_which_nothing_can_tell_is_proven_by_its_renewal() -> None:
     stage = Stage()
     stage.change(probe={"outcome": "unknown"})
     assert verdict_on(stage, 8, "Of 1 token only the renewal") is Verdict.PASS
+
+
+def test_plain_http_on_the_loopback_of_a_local_stage_is_not_called_tls() -> None:
+    stage = Stage()
+    stage.place = replace(stage.place, local=True)
+    assert verdict_on(stage, 9, "all TLS, or plain HTTP on the loopback") is Verdict.PASS

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mailbearer import happenings
-from mailbearer.errors import Conflict, MailbearerError, Unavailable
+from mailbearer.errors import MailbearerError, Unavailable
 from mailbearer.incident import Incident, IncidentState
 from mailbearer.incidents.book import Progress, is_declared, unwatched
 from mailbearer.incidents.lanes import Scribe, each
@@ -119,7 +119,7 @@ class Containment:
 
     def _shut(self, run: _Run) -> None:
         """Shut all that is covered, and look again until nothing is found: mailboxes may come while we look."""
-        done = run.done
+        done, at_first = run.done, run.done.shut
         for _ in range(_PASSES):
             incident = self.book.find(done.incident.id)
             if not incident.is_open:
@@ -129,7 +129,8 @@ class Containment:
             if done.not_shut or self.clock() >= run.deadline:
                 return
             if done.shut == shut_before:
-                done.shut_at = done.shut_at or self.clock()
+                if done.shut > at_first or not done.shut_at:
+                    done.shut_at = self.clock()
                 return
 
     def _pass(self, run: _Run, incident: Incident) -> None:
@@ -179,7 +180,7 @@ class Containment:
         try:
             covered = {account.id for account in self.book.reached(incident)}
             done.keys_disabled = self.keys.disable(incident, covered, actor=run.actor)
-        except (Conflict, Unavailable) as error:
+        except Unavailable as error:
             done.keys_failed = error.code
             self.trail.note("incident.keys_kept", incident.id, "failed", actor=run.actor, reason=error.code)
 
