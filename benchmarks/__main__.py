@@ -1,4 +1,4 @@
-"""`python -m benchmarks [init http smtp attachment batch cost] [--quick] [--json] [--output PATH]`."""
+"""`python -m benchmarks [init http smtp attachment batch audit cost] [--quick] [--json] [--output PATH]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import attachment, batch, cost, init, message, report
+from benchmarks import attachment, auditing, batch, cost, init, message, report
 from benchmarks.effort import FULL, QUICK
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ MEASURES: dict[str, Callable[[Effort], list[Row]]] = {
     "smtp": message.measure_smtp,
     "attachment": attachment.measure,
     "batch": batch.measure,
+    "audit": auditing.measure,
     "cost": cost.measure,
 }
 OUTPUT = Path(".mailbearer/bench.json")

@@ -13,8 +13,9 @@ class Effort:
     calls: int
     attachments: int
     batches: int
+    audit_events: int
     other_pythons: bool = True
 
 
-FULL = Effort(starts=11, calls=400, attachments=9, batches=15)
-QUICK = Effort(starts=3, calls=100, attachments=3, batches=5, other_pythons=False)
+FULL = Effort(starts=11, calls=400, attachments=9, batches=15, audit_events=100_000)
+QUICK = Effort(starts=3, calls=100, attachments=3, batches=5, audit_events=10_000, other_pythons=False)

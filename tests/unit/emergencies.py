@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailbearer.caller import ApiKey, hash_secret
 from mailbearer.connecting.tokenless import TokenlessFlow
+from mailbearer.ids import derived_id
 from mailbearer.incident import Incident, Reach
 from mailbearer.incidents.book import Book
 from mailbearer.incidents.containing import Contained, Containment
@@ -155,7 +156,7 @@ class Emergencies(Grants):
     def key(self, name: str, *accounts: str, **changes: Any) -> ApiKey:
         """Put an API key bound to accounts, to none: to all."""
         values: dict[str, Any] = {
-            "id": f"key_{name:0>26}".upper().replace("KEY_", "key_"),
+            "id": derived_id("key_", name),
             "name": name,
             "secret_hash": hash_secret(name),
             "scopes": frozenset({"messages:send"}),

@@ -154,6 +154,16 @@ def test_it_says_of_each_mailbox_what_was_done_and_what_is_being_tried(world: Em
     }
 
 
+def test_a_mailbox_that_was_revoked_before_was_not_shut_by_it(world: Emergencies) -> None:
+    world.revocation().revoke(world.now("ann"), actor="me", reason="requested")
+    world.clock.advance(60)
+    report, _ = made(world, world.declare().incident)
+    assert {one["address"]: bool(one["shut_at"]) for one in report["accounts"]} == {
+        "ann@example.org": False,
+        "bob@example.org": True,
+    }
+
+
 def test_it_names_the_step_that_only_a_person_can_do(world: Emergencies) -> None:
     ends = registration().endpoints
     world.registrations.registrations[REGISTRATION] = registration(

@@ -167,6 +167,21 @@ def test_keys_stay_disabled_unless_that_is_asked_for(world: Emergencies) -> None
     assert world.disabled() == set()
 
 
+def test_keys_that_are_asked_for_after_all_was_settled_are_enabled_by_the_schedule_if_need_be(
+    world: Emergencies,
+) -> None:
+    world.key("app")
+    incident = world.declare(disable_keys=True).incident
+    world.resolve(incident)
+    world.clock.advance(301)
+    world.tend()
+    assert world.book.find(incident.id).settled_at
+    world.keys.faults.before("replace", DOWN)
+    assert not world.resolve(incident, enable_keys=True).complete
+    world.tend()
+    assert world.disabled() == set()
+
+
 def test_keys_that_another_open_incident_disables_too_stay_so_by_that(world: Emergencies) -> None:
     ann, ben = world.connect("ann"), world.connect("ben")
     world.key("ann", ann.id)
@@ -215,6 +230,18 @@ def test_the_schedule_finishes_what_a_command_left_and_then_closes_the_matter(wo
     world.resolve(incident)
     world.trail.flush()
     assert [event.action for event in world.log.events].count("incident.settled") == 1
+
+
+def test_what_the_schedule_has_no_time_for_is_left_to_its_next_run(world: Emergencies) -> None:
+    world.connect()
+    incident = world.declare().incident
+    world.accounts.faults.before("replace", DOWN)
+    resolved = world.resolve(incident).incident
+    late = world.resolution(may_make_secrets=False).come_back(resolved, actor="schedule", deadline=world.clock())
+    assert (late.returned, late.complete) == ({Return.LEFT: 1}, False)
+    assert world.now().is_shut
+    world.tend()
+    assert world.now().state is AccountState.CONSENT_REQUIRED
 
 
 def test_whoever_still_shuts_when_it_is_resolved_is_made_up_for(world: Emergencies) -> None:

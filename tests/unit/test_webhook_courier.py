@@ -361,6 +361,8 @@ def test_one_webhook_has_four_calls_under_way_and_others_need_not_wait_for_it() 
         thread.start()
     busy.wait()
     assert desk.try_once(webhook).verb is Verb.WAITING
+    # Asking for a turn again and again costs more than the calls.
+    assert [each.delay for each in desk.queue.queued] == [15]
     assert desk.try_once(desk.webhook("other")).verb is Verb.DELIVERED
     done.set()
     for thread in threads:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import attachment, batch, cost, init, message
+from benchmarks import attachment, auditing, batch, cost, init, message
 from benchmarks.__main__ import MEASURES, main
 from benchmarks.effort import Effort
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TINY = Effort(starts=1, calls=2, attachments=1, batches=1, other_pythons=False)
+TINY = Effort(starts=1, calls=2, attachments=1, batches=1, audit_events=200, other_pythons=False)
 
 
 @pytest.mark.slow
@@ -44,6 +44,12 @@ def test_an_attachment_is_measured() -> None:
 def test_ten_messages_wait_for_the_provider_together() -> None:
     rows = batch.measure(TINY, latency=0.02)
     assert all(0.02 < row.figure.median < 10 * 0.02 + 1 for row in rows)
+
+
+def test_a_log_is_signed_and_verified() -> None:
+    signed, verified = auditing.measure(TINY)
+    assert (signed.details["events"], verified.details["events"]) == (200, 200)
+    assert min(row.details["events_per_second"] for row in (signed, verified)) > 0
 
 
 @pytest.mark.slow
