@@ -50,6 +50,7 @@ def codes() -> dict[str, set[str]]:
     return dict(found)
 
 
+@cache
 def actions() -> set[str]:
     """Give the action of every audit event."""
     return {
@@ -62,11 +63,13 @@ def actions() -> set[str]:
     }
 
 
+@cache
 def metrics() -> set[str]:
     """Give the name of every metric."""
     return set(dimensions())
 
 
+@cache
 def dimensions() -> dict[str, set[str]]:
     """Give every metric with the names of its dimensions but `service`, which all have."""
     found: dict[str, set[str]] = {}
@@ -81,6 +84,7 @@ def dimensions() -> dict[str, set[str]]:
     return found
 
 
+@cache
 def facts() -> set[str]:
     """Give the name of every fact that an audit event may carry."""
     return {
@@ -93,6 +97,7 @@ def facts() -> set[str]:
     }
 
 
+@cache
 def bus_events() -> set[str]:
     """Give the type of every event that is told of something else than a message."""
     published = {
@@ -142,7 +147,7 @@ def _name(node: ast.AST | None) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _trees(places: tuple[Path, ...]) -> Iterator[tuple[Path, ast.Module]]:
-    for place in places:
-        for path in sorted(place.rglob("*.py")):
-            yield path, ast.parse(path.read_text())
+@cache
+def _trees(places: tuple[Path, ...]) -> tuple[tuple[Path, ast.Module], ...]:
+    paths = (path for place in places for path in sorted(place.rglob("*.py")))
+    return tuple((path, ast.parse(path.read_text())) for path in paths)
