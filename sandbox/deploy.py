@@ -53,6 +53,7 @@ def deploy(engine: Engine, root: Path, cache: Path, *, stage: str, public_url: s
         "LocalStage": "true",
         "MessageEvents": "all",
         "PublicUrl": public_url,
+        "OwnerTopicArn": engine.client("sns").create_topic(Name=f"{name}-owners")["TopicArn"],
         # Each is a process of its own here.
         "WorkerMaximumConcurrency": "2",
         # Whoever kills a worker here wants to see what becomes of its messages.

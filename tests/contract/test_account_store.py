@@ -201,6 +201,7 @@ def test_due_accounts_come_longest_overdue_first(store: AccountStore) -> None:
     assert list(itertools.islice(store.due(NOW), 5)) == overdue_first[:5]
 
 
+@pytest.mark.slow
 def test_more_due_accounts_than_a_page_come_each_once(store: AccountStore) -> None:
     # Over a hundred in every part of the index.
     for number in range(450):

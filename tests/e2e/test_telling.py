@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(180)]
 
 
-def test_the_owner_of_a_dead_grant_is_mailed_the_link_through_a_mailbox_that_carries_notices(
+def test_the_owner_of_a_dead_grant_gets_the_link_by_mail_through_another_mailbox_and_over_the_topic(
     local_stack: LocalStack,
 ) -> None:
     address, desk = "absent@acme.example", "desk@acme.example"
@@ -33,13 +33,31 @@ def test_the_owner_of_a_dead_grant_is_mailed_the_link_through_a_mailbox_that_car
         local_stack.rotate()
         return bool(notices())
 
+    sqs, sns = local_stack.aws("sqs"), local_stack.aws("sns")
+    url = sqs.create_queue(QueueName="e2e-owners")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic_may_write = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Resource": arn}
+    policy = {"Version": "2012-10-17", "Statement": [topic_may_write | {"Action": "sqs:SendMessage"}]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    (topic,) = [each["TopicArn"] for each in sns.list_topics()["Topics"] if each["TopicArn"].endswith("-owners")]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    told: list[str] = []
+
+    def published() -> bool:
+        received = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=2, MaxNumberOfMessages=10).get("Messages", [])
+        told.extend(each["Body"] for each in received if address in each["Body"])
+        return bool(told)
+
     try:
         until("the owner is written to", mailed)
+        until("those who look after mailboxes are told", published)
     finally:
         # Others' dead grants are none of its business.
         local_stack.call("PATCH", f"/v1/accounts/{carrier}", {"carries_notices": False})
+        sqs.delete_queue(QueueUrl=url)
     (mail,) = notices()
     assert mail["envelope"]["rcpt_to"] == [address]
+    assert all("/connect/" in text for text in told)
 
 
 def test_every_message_is_told_on_the_bus_of_a_stack_that_tells_all(local_stack: LocalStack) -> None:

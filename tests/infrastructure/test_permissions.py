@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+
+import pytest
 
 from sandbox.deploy import load_template
 from tests import permissions
 from tests.permissions import Permission, allowed, excused, fed_by_queues, of_the_engine, unused
-
-if TYPE_CHECKING:
-    import pytest
 
 TEMPLATE = load_template(permissions.ROOT / "template.yaml")
 ALLOWED = allowed(TEMPLATE)
@@ -48,6 +46,7 @@ def test_the_engines_record_tells_what_was_used_and_what_was_refused() -> None:
     assert refused == ["messages_api: kms:Sign on arn:key"]
 
 
+@pytest.mark.slow
 def test_a_tier_that_left_no_record_is_no_success(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setenv(permissions.RECORDS, str(tmp_path))
     assert permissions.main() == 2

@@ -554,6 +554,7 @@ def test_an_export_whose_bytes_were_written_otherwise_is_changed(audited: Audite
         assert found(report) == [("export_changed", "export", 0)]
 
 
+@pytest.mark.slow
 def test_a_line_without_an_end_does_not_fill_the_memory(audited: Audited, tmp_path: Path) -> None:
     path = tmp_path / "export"
     path.write_bytes(audited.export())

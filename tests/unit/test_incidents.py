@@ -244,6 +244,7 @@ def test_the_operator_sees_how_far_it_has_come(world: Emergencies) -> None:
     assert seen[-1] == Progress("revoked", 2)
 
 
+@pytest.mark.slow
 def test_ten_thousand_mailboxes_take_one_write_each_and_a_scan_to_see_that_all_are_shut(world: Emergencies) -> None:
     for number in range(10_000):
         account = mailbox(f"m{number}", state=AccountState.ACTIVE, provider="sandbox")

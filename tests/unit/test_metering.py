@@ -47,6 +47,7 @@ def test_a_reason_of_what_was_sent_is_no_problem() -> None:
     assert "message_problems" not in {metric.name for metric in metered({Noted("message.sent", "sent", "ok", "x"): 1})}
 
 
+@pytest.mark.slow
 def test_a_thousand_hostile_values_make_no_more_metrics_than_there_are_words() -> None:
     dice = random.Random(5)  # noqa: S311 - dice of a test
 

@@ -50,7 +50,9 @@ class Audit:
         filters = {
             "action": request.query.get("action", ""),
             "subject": request.query.get("subject", ""),
+            "actor": request.query.get("actor", ""),
             "outcome": request.query.get("outcome", ""),
+            "account": request.query.get("account", ""),
         }
         faults.extend(
             Fault(f"/{name}", "too_long", f"{name} has at most {_LONGEST} characters.")

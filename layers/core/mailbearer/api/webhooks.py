@@ -87,7 +87,7 @@ def _resource(webhook: Webhook) -> dict[str, object]:
         "id": webhook.id,
         "url": webhook.url,
         "events": list(webhook.events),
-        "accounts": sorted(webhook.accounts) or None,
+        "accounts": sorted(webhook.accounts),
         "description": webhook.description or None,
         "disabled": webhook.disabled,
         "reason": webhook.reason or None,
