@@ -80,6 +80,13 @@ def carrier(name: str = "zoe", **changes: Any) -> Account:
     return account(name, **({"address": f"{name}@example.org", "carries_notices": True} | changes))
 
 
+def test_what_concerns_nobody_costs_no_look_at_the_mailbox() -> None:
+    desk = Desk(account("bea"))
+    desk.accounts.faults.before("get", Unavailable("down"))
+    desk.owners.tell(wanted(kind="message.sent"))
+    assert desk.queue.queued == []
+
+
 def test_the_owner_is_written_to_through_another_mailbox_with_the_link() -> None:
     desk, zoe = Desk(carrier()), carrier()
     desk.owners.tell(wanted())

@@ -391,6 +391,13 @@ def test_a_table_that_cannot_answer_leaves_the_delivery_on_the_queue(operation: 
     assert not desk.queue.queued
 
 
+def test_what_was_taken_does_not_go_out_again_because_that_could_not_be_written_down() -> None:
+    desk = Desk()
+    webhook = desk.webhook()
+    desk.store.faults.before("replace", Unavailable("down"))
+    assert desk.try_once(webhook).verb is Verb.DELIVERED
+
+
 def test_a_queue_that_cannot_answer_leaves_the_delivery_where_it_is() -> None:
     desk = Desk()
     webhook = desk.webhook()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from mailbearer.errors import NotFound, SecretMissing
+from mailbearer.errors import NotFound, SecretMissing, Unavailable
 from mailbearer.happenings import of_webhook
 from mailbearer.notifying.bodies import payload, write_delivery
 from mailbearer.notifying.calling import SECONDS, Verdict, call
@@ -109,10 +110,12 @@ class Courier:
         now = self.clock()
         if reply is not None and reply.verdict is Verdict.TAKEN:
             if webhook.failures or not 0 <= now - webhook.delivered_at < _FRESH:
-                self._change(
-                    webhook,
-                    lambda stands: stands.changed(failures=0, failing_since=0, last_failure="", delivered_at=now),
-                )
+                # What was taken must not go out again because this could not be written; the next success writes it.
+                with suppress(Unavailable):
+                    self._change(
+                        webhook,
+                        lambda stands: stands.changed(failures=0, failing_since=0, last_failure="", delivered_at=now),
+                    )
             return _told(delivery, Verb.DELIVERED)
         code, pause, said = ("no_secret", 0.0, "") if reply is None else (reply.code, reply.pause, reply.said)
         tried = replace(delivery, attempt=delivery.attempt + 1)

@@ -31,6 +31,11 @@ class Letter:
     needed: bool = True
 
 
+def concerns_people(kind: str) -> bool:
+    """Tell whether a notice of this kind may be anybody's business; most are told for machines alone."""
+    return kind in _LETTERS
+
+
 def letter_for(notice: Notice, account: Account) -> Letter | None:
     """Write what people have to know of a notice; None if it is none of their business."""
     write = _LETTERS.get(notice.kind)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mailbearer.account import AccountState
 from mailbearer.ids import derived_id
-from mailbearer.notifying.letters import letter_for
+from mailbearer.notifying.letters import concerns_people, letter_for
 
 if TYPE_CHECKING:
     from mailbearer.account import Account
@@ -49,6 +49,8 @@ class Owners:
 
         The topic comes last, for it knows no keys: what is told again because of it sends no second mail.
         """
+        if not concerns_people(notice.kind):
+            return
         account = self.accounts.get(notice.account) if notice.account else None
         letter = letter_for(notice, account) if account is not None else None
         if account is None or letter is None:
