@@ -35,7 +35,8 @@ def shown(local_stack: LocalStack, tab: Tab) -> int:
     """Open the page, wait until all operations are there, and give how many that is."""
     described = local_stack.call("GET", "/openapi.json", key="").json()
     methods = {"get", "post", "put", "patch", "delete"}
-    operations = sum(len(methods & path.keys()) for path in described["paths"].values())
+    items = [*described["paths"].values(), *described["webhooks"].values()]
+    operations = sum(len(methods & item.keys()) for item in items)
     tab.open(f"{local_stack.world.api_url}/docs")
     tab.wait(f"document.querySelectorAll('.opblock').length === {operations}")
     return operations

@@ -124,7 +124,7 @@ class Deployment:
         self.names[name] = self.clients.sqs.create_queue(QueueName=queue, Attributes=attributes)["QueueUrl"]
 
     def _make_aws_s3_bucket(self, name: str, properties: dict[str, Any]) -> None:
-        self.names[name] = f"mailbearer-{name.lower()}"
+        self.names[name] = f"mailbearer-{name.removesuffix('Bucket').lower()}"
         self.clients.s3.create_bucket(
             Bucket=self.names[name],
             CreateBucketConfiguration={"LocationConstraint": "eu-central-1"},

@@ -11,7 +11,7 @@ import pytest
 from mailbearer.account import Account, AccountState
 from mailbearer.errors import Fault, Unavailable
 from mailbearer.notifying.letters import letter_for
-from mailbearer.notifying.owners import CARRIERS_KNOWN_FOR, Owners
+from mailbearer.notifying.owners import CARRIERS_KNOWN_FOR, NONE_KNOWN_FOR, Owners
 from mailbearer.trail import BufferedTrail
 from mailbearer.webhook import Notice
 from mailbearer.wire import read_message
@@ -236,6 +236,18 @@ def test_who_carries_notices_is_looked_up_once_a_minute() -> None:
     desk.clock.advance(CARRIERS_KNOWN_FOR)
     desk.owners.tell(wanted())
     assert desk.accounts.faults.calls.count("listing") == 2
+
+
+def test_where_nobody_carries_notices_somebody_who_was_just_named_is_found() -> None:
+    desk = Desk()
+    desk.owners.tell(wanted())
+    desk.accounts.create(carrier())
+    desk.clock.advance(NONE_KNOWN_FOR - 1)
+    desk.owners.tell(wanted())
+    assert (desk.mails(), desk.accounts.faults.calls.count("listing")) == ([], 1)
+    desk.clock.advance(1)
+    desk.owners.tell(wanted())
+    assert len(desk.mails()) == 1
 
 
 def test_the_link_is_neither_in_the_audit_log_nor_in_what_is_printed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 CARRIERS_KNOWN_FOR = 60.0
 """Seconds for which it is remembered which mailboxes carry notices: finding them means reading all accounts."""
 
+NONE_KNOWN_FOR = 5.0
+"""Seconds after which they are looked for again where none of them is well: somebody may just have named one."""
+
 _PAGE = 500
 _CAPTURING = "sandbox"
 
@@ -41,7 +45,7 @@ class Owners:
     trail: Trail
     clock: Clock
     _carriers: list[str] = field(default_factory=list, init=False, repr=False)
-    _known_until: list[float] = field(default_factory=lambda: [0.0], init=False, repr=False)
+    _found_at: list[float] = field(default_factory=lambda: [-math.inf], init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def tell(self, notice: Notice) -> None:
@@ -98,10 +102,11 @@ class Owners:
 
     def _carrier_for(self, account: Account) -> Account | None:
         """Find the first healthy mailbox that carries notices, as it stands now."""
-        for account_id in self._who_carries():
-            carrier = self.accounts.get(account_id) if account_id != account.id else None
-            if carrier is not None and self._carries(carrier, account):
-                return carrier
+        for known_for in (CARRIERS_KNOWN_FOR, NONE_KNOWN_FOR):
+            for account_id in self._who_carries(known_for):
+                carrier = self.accounts.get(account_id) if account_id != account.id else None
+                if carrier is not None and self._carries(carrier, account):
+                    return carrier
         return None
 
     def _carries(self, carrier: Account, account: Account) -> bool:
@@ -110,15 +115,15 @@ class Owners:
         healthy = carrier.state is AccountState.ACTIVE and not carrier.mail_refusal
         return carrier.carries_notices and same_world and healthy and carrier.circuit_until <= self.clock()
 
-    def _who_carries(self) -> list[str]:
-        """Name the mailboxes that carry notices, the oldest first, as they were within the last minute."""
+    def _who_carries(self, known_for: float) -> list[str]:
+        """Name the mailboxes that carry notices, the oldest first, as they were within so many seconds."""
         with self._lock:
-            if self._known_until[0] <= self.clock():
+            if self._found_at[0] + known_for <= self.clock():
                 found, cursor = self.accounts.listing(limit=_PAGE, cursor="")
                 carriers = [one.id for one in found if one.carries_notices]
                 while cursor:
                     found, cursor = self.accounts.listing(limit=_PAGE, cursor=cursor)
                     carriers += [one.id for one in found if one.carries_notices]
                 self._carriers[:] = sorted(carriers)
-                self._known_until[0] = self.clock() + CARRIERS_KNOWN_FOR
+                self._found_at[0] = self.clock()
             return list(self._carriers)
