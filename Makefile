@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 INSTALL_CHECKOUT := -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
 # One process a core; a file's tests stay together, since the slow ones share a started stack.
-PYTEST := -m pytest --numprocesses auto --dist loadfile $(if $(FAST),-m "not slow")
+PYTEST := -m pytest --numprocesses auto --dist loadfile
 
 # What each function used its role for in a whole run of the tests, to be compared with what the role allows.
 PERMISSIONS := $(CURDIR)/.pytest_cache/permissions
@@ -45,7 +45,8 @@ test: lint $(if $(FAST),,scan) test-here test-313  ## Run every check and test, 
 test-here: $(VENV)/test.stamp
 	@echo "== tests, $$($(BIN)/python -V)"
 	@rm -rf $(PERMISSIONS)
-	@$(if $(FAST),,PERMISSION_RECORDS=$(PERMISSIONS)) $(BIN)/python $(PYTEST) $(if $(FAST),,--cov --cov-report=term)
+	@$(if $(FAST),,PERMISSION_RECORDS=$(PERMISSIONS)) $(BIN)/python $(PYTEST) -m "not slow" $(if $(FAST),,--cov --cov-report=term)
+	@$(if $(FAST),,PERMISSION_RECORDS=$(PERMISSIONS) $(BIN)/python $(PYTEST) -m slow)
 	@$(if $(FAST),,echo "== permissions that no test used"; PERMISSION_RECORDS=$(PERMISSIONS) $(BIN)/python -m tests.permissions)
 
 test-313: $(VENV)/test.stamp

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PROGRAM = browser.installed()
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.once,
     pytest.mark.timeout(180),
     pytest.mark.skipif(PROGRAM is None, reason=f"needs one of {', '.join(browser.PROGRAMS)}"),
 ]

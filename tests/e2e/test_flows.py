@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.local_stack import LocalStack
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(180)]
 
 _USER_CODE = re.compile(r'id="user-code">([^<]+)<')
 _ADDRESS = re.compile(r'href="[^"]+">(http[^<]+)</a>')

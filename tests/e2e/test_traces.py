@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.local_stack import LocalStack
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(180)]
 
 
 def test_the_queue_empties(local_stack: LocalStack) -> None:

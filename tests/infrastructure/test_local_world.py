@@ -22,7 +22,7 @@ from sandbox.local import FUNCTIONS, Places
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("cli", "functions", "layers", "sandbox")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.integration.cli.conftest import Operator
 
-pytestmark = pytest.mark.slow  # each command makes its boto3 clients anew, and moto is no racer
+pytestmark = [pytest.mark.slow, pytest.mark.once]  # each command makes its boto3 clients anew, and moto is no racer
 ARCHIVE = stacks.ARCHIVE
 ACCOUNT, OTHER = "acc_01JD0000000000000000000001", "acc_01JD0000000000000000000002"
 

@@ -13,7 +13,7 @@ from tests.integration.cli import stacks
 if TYPE_CHECKING:
     from tests.integration.cli.conftest import Operator
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 ADDRESS = "box@example.org"
 DECLARE = ("incident", "declare", "--reason", "A laptop is gone.")
 

@@ -13,7 +13,7 @@ from tests.integration.cli import stacks
 if TYPE_CHECKING:
     from tests.integration.cli.conftest import Operator
 
-pytestmark = pytest.mark.slow  # each command makes its boto3 clients anew, and moto is no racer
+pytestmark = [pytest.mark.slow, pytest.mark.once]  # each command makes its boto3 clients anew, and moto is no racer
 
 CREATE = ("keys", "create", "shop", "--scope", "messages:send")
 

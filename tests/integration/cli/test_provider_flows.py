@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mailbearer.registration import Registration
     from tests.integration.cli.conftest import Operator
 
-pytestmark = pytest.mark.slow  # each command makes its boto3 clients anew, and moto is no racer
+pytestmark = [pytest.mark.slow, pytest.mark.once]  # each command makes its boto3 clients anew, and moto is no racer
 
 TENANT = "0f0e0d0c-0b0a-4908-8706-050403020100"
 ROBOTS = (

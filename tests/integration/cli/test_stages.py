@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.integration.cli import stacks
     from tests.integration.cli.conftest import Operator, ScriptedApi
 
-pytestmark = pytest.mark.slow  # moto, AWS clients that try again, and processes of their own
+pytestmark = [pytest.mark.slow, pytest.mark.once]  # moto, AWS clients that try again, and processes of their own
 
 EMPTY: dict[str, Any] = {"data": [], "next_cursor": None}
 # What a console script does.

@@ -253,7 +253,7 @@ class Adapters:
     @cached_property
     def audit_log(self) -> CloudWatchAuditLog:
         """Give this process's stream of the audit log."""
-        return CloudWatchAuditLog(self.clients.logs, self.settings.audit_log_group, self._stream_name, self.clock)
+        return CloudWatchAuditLog(self.clients.logs, self.settings.audit_log_group, self._stream_name)
 
     @cached_property
     def audit_spool(self) -> S3AuditSpool:
