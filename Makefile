@@ -29,10 +29,10 @@ IS_313 := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))
 FIND_313 = python313=""; for candidate in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13; do \
 	if "$$candidate" -c '$(IS_313)' >/dev/null 2>&1; then python313="$$candidate"; break; fi; done
 
-.PHONY: help run stop test test-here test-313 lint scan fuzz format build bench crash simulate soak lock clean
+.PHONY: help run stop test test-here test-long test-313 lint scan fuzz format build bench crash simulate soak lock clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z0-9-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*  ## /\1\t/' | while IFS=$$'\t' read -r goal text; do printf '  make %-8s %s\n' "$$goal" "$$text"; done
+	@grep -hE '^[a-z0-9-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*  ## /\1\t/' | while IFS=$$'\t' read -r goal text; do printf '  make %-9s %s\n' "$$goal" "$$text"; done
 
 run: $(VENV)/run.stamp  ## Start the whole stack locally and show the main job (ONCE=1 ends by itself, DEMO=0 only starts)
 	@exec $(BIN)/python -m sandbox run $(if $(filter 1,$(ONCE)),--once) $(if $(filter 0,$(DEMO)),--no-demo)
@@ -40,17 +40,21 @@ run: $(VENV)/run.stamp  ## Start the whole stack locally and show the main job (
 stop:  ## Stop the local stack that runs in this checkout
 	@if [ -e .mailbearer/local.json ] || [ -e .mailbearer/run.lock ]; then $(BIN)/python -m sandbox stop; else echo "Nothing runs in this checkout."; fi
 
-test: lint $(if $(FAST),,scan) test-here test-313  ## Run every check and test, under Python 3.13 too where there is one (FAST=1: under 60 s)
+test: lint $(if $(FAST),,scan) test-here  ## Run every check and test but the long ones (FAST=1: under 60 s)
 
 test-here: $(VENV)/test.stamp
 	@echo "== tests, $$($(BIN)/python -V)"
 	@rm -rf $(PERMISSIONS)
 	@$(if $(FAST),,PERMISSION_RECORDS=$(PERMISSIONS)) $(BIN)/python $(PYTEST) -m "not slow" $(if $(FAST),,--cov --cov-report=term)
-	@$(if $(FAST),,PERMISSION_RECORDS=$(PERMISSIONS) $(BIN)/python $(PYTEST) -m slow)
+	@$(if $(FAST),,PERMISSION_RECORDS=$(PERMISSIONS) $(BIN)/python $(PYTEST) -m "slow and not long")
 	@$(if $(FAST),,echo "== permissions that no test used"; PERMISSION_RECORDS=$(PERMISSIONS) $(BIN)/python -m tests.permissions)
 
-test-313: $(VENV)/test.stamp
-	@if [ -n "$(FAST)" ] || $(BIN)/python -c '$(IS_313)'; then exit 0; fi; $(FIND_313); \
+test-long: $(VENV)/test.stamp  ## Run the tests that take minutes: processes killed at every call, and the soak
+	@echo "== long tests, $$($(BIN)/python -V)"
+	@$(BIN)/python $(PYTEST) -m long
+
+test-313: $(VENV)/test.stamp  ## Run what may differ under Python 3.13, where there is one
+	@if $(BIN)/python -c '$(IS_313)'; then exit 0; fi; $(FIND_313); \
 	if [ -z "$$python313" ]; then echo "== no Python 3.13 here: the suite ran under $$($(BIN)/python -V) only"; exit 0; fi; \
 	$(MAKE) --no-print-directory $(VENV_313)/test.stamp PYTHON="$$python313"; \
 	echo "== tests, $$($(VENV_313)/bin/python -V)"; $(VENV_313)/bin/python $(PYTEST) -m "not once"

@@ -15,7 +15,7 @@ from tests.docs.pages import ROOT
 
 SECONDS = 280
 """How long it may take on a busy machine; alone it takes a minute."""
-pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(SECONDS + 20)]
+pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.long, pytest.mark.timeout(SECONDS + 20)]
 
 ANSWERED = ("kept", "renewed", "rotated")
 Rows = list[dict[str, Any]]

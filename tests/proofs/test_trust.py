@@ -14,7 +14,7 @@ from tests.docs.pages import ROOT
 
 SECONDS = 400
 """How long it may take on a busy machine; alone it takes two minutes."""
-pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(SECONDS + 20)]
+pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.long, pytest.mark.timeout(SECONDS + 20)]
 
 
 @pytest.fixture(scope="module")

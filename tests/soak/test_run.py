@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SECONDS = 280
 COUNT = 60
-pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(SECONDS + 20)]
+pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.long, pytest.mark.timeout(SECONDS + 20)]
 
 
 @pytest.fixture(scope="module")
