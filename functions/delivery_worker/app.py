@@ -74,9 +74,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     answer = process_partial_response(event=event, record_handler=collect, processor=processor, context=context)
     wiring().quota.rest()
-    wiring().message_news.publish()
-    # Acknowledge last: what happened is in the audit log before SQS forgets the messages.
-    trail.flush()
+    # Acknowledge last: what happened is told and in the audit log before SQS forgets the messages.
+    wiring().tell()
     noted = trail.take_noted()
     ended = ends(noted)
     # Each means that the schedule came too late.

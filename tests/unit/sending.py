@@ -253,6 +253,7 @@ class Sending:
             queue=self.queue,
             trail=self.trail,
             clock=self.clock,
+            tell=self.tell,
         )
 
     def share_faults(self, faults: Faults) -> None:
@@ -306,6 +307,11 @@ class Sending:
         delivered = self.delivery.deliver(job, deadline=self.clock() + seconds)
         self.news.publish()
         return delivered
+
+    def tell(self) -> None:
+        """Do what the worker does before it acknowledges."""
+        self.news.publish()
+        self.trail.flush()
 
     def drop(self, body: str) -> None:
         """Let somebody put a body straight on the queue."""

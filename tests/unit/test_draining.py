@@ -11,7 +11,7 @@ from mailbearer.delivery.delivered import Verb
 from mailbearer.delivery.recording import HOLD_FOR
 from mailbearer.envelope import Drain, write_drain
 from mailbearer.message import Status
-from tests.unit.sending import ACCEPTED, Sending, refusal
+from tests.unit.sending import ACCEPTED, Died, Sending, refusal
 
 
 def held(sending: Sending, count: int) -> list[str]:
@@ -38,6 +38,21 @@ def test_held_mail_goes_in_the_order_in_which_it_was_accepted() -> None:
     assert all(sending.record(each).status is Status.SENT for each in ids)
     subjects = [call.outgoing.message.subject for call in sending.transport.calls if call.outgoing.message]
     assert subjects == [f"{number}" for number in range(60)]
+
+
+def test_what_was_drained_before_the_worker_died_is_told_and_in_the_log_all_the_same() -> None:
+    sending = Sending(ACCEPTED, ACCEPTED)
+    held(sending, 3)
+    sending.tell()
+
+    def dies() -> object:
+        raise Died
+
+    sending.transport.script.append(dies)  # type: ignore[arg-type]
+    sending.change(state=AccountState.ACTIVE, drain_from=sending.clock())
+    with pytest.raises(Died):
+        sending.take_in(write_drain(Drain(account=sending.ann.id)), "sqs-1")
+    assert sending.log.actions.count("message.sent sent") == 2
 
 
 def test_the_mark_on_the_account_is_taken_off_when_nothing_is_held_any_more() -> None:

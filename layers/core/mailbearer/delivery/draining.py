@@ -11,6 +11,8 @@ from mailbearer.envelope import Drain, Job, write_drain
 from mailbearer.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailbearer.account import Account
     from mailbearer.delivery.delivering import Delivery
     from mailbearer.ports import Clock
@@ -25,7 +27,11 @@ _LONGEST_STEP = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draining:
-    """Work the task of draining, step by step."""
+    """Work the task of draining, step by step.
+
+    `tell` brings what was noted so far into the audit log and onto the bus: a message that was drained has no copy on
+    the queue that would come again and tell of it, so it is called after each one.
+    """
 
     messages: MessageStore
     accounts: AccountStore
@@ -33,6 +39,7 @@ class Draining:
     queue: MessageQueue
     trail: Trail
     clock: Clock
+    tell: Callable[[], None]
 
     def drain(self, task: Drain, *, deadline: float) -> Delivered:
         """Send held messages until none is left, the mailbox stops sending, or the step's time is over.
@@ -53,6 +60,7 @@ class Draining:
                     return self._go_on(task)
                 job = Job(id=record.id, account=record.account, attempt=record.attempt)
                 result = self.delivery.deliver(job, deadline=deadline)
+                self.tell()
                 if result.verb is Verb.HELD and self._waits(task.account):
                     return Delivered(Verb.DONE_BEFORE, "not_active")
                 if result.code == "time_left":

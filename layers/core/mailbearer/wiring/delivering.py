@@ -114,7 +114,13 @@ class Delivering(Accepting, Tokens):
             queue=self.queue,
             trail=self.trail,
             clock=self.clock,
+            tell=self.tell,
         )
+
+    def tell(self) -> None:
+        """Bring what was noted onto the bus and into the audit log. Raises `Unavailable`: then it is noted still."""
+        self.message_news.publish()
+        self.trail.flush()
 
     @cached_property
     def quota(self) -> Quota:
