@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import permissions
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,7 +21,6 @@ def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack
 
     with started(tmp_path_factory.mktemp("local-stack")) as stack:
         yield stack
-        permissions.keep(permissions.of_the_engine(stack.decisions())[0], "local-stack")
 
 
 @pytest.hookimpl(optionalhook=True)

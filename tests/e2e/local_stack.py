@@ -25,6 +25,7 @@ from sandbox.actors import way_on
 from sandbox.control.client import Control
 from sandbox.control.key_pairs import make_key_pair
 from sandbox.demo import Demo
+from tests import permissions
 from tests.e2e import traces
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def started(directory: Path) -> Iterator[LocalStack]:
             stack = LocalStack(root=directory, world=world, api=api)
             stack.hear_the_bus()
             yield stack
+            permissions.keep(permissions.of_the_engine(stack.decisions())[0], f"local-stack-{directory.name}")
             leaks = traces.search(stack)
             stack.control.close()
             assert leaks == [], f"secrets lie where they must not: {[f'{leak.kind} in {leak.place}' for leak in leaks]}"
