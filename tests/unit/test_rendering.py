@@ -406,10 +406,10 @@ ROWS = [{"k": "v" * 3} for _ in range(10_000)]
     ],
 )  # fmt: skip
 def test_what_would_grow_without_end_is_stopped_soon(source: str, variables: dict[str, Any]) -> None:
-    begun = time.monotonic()
+    begun = time.thread_time()
     found = refused(source, **variables)
     assert codes(found) == [("/text", "template_limit")]
-    assert time.monotonic() - begun < 2
+    assert time.thread_time() - begun < 2
 
 
 @pytest.mark.parametrize(
@@ -424,20 +424,20 @@ def test_what_would_grow_without_end_is_stopped_soon(source: str, variables: dic
 )
 def test_what_takes_too_long_is_stopped(source: str) -> None:
     hurried = JinjaEngine(time.monotonic, Limits(seconds=0.04))
-    begun = time.monotonic()
+    begun = time.thread_time()
     assert codes(refused(source, engine=hurried, m=MANY, b=ROWS, c=[dict(row) for row in ROWS])) == [
         ("/text", "template_limit")
     ]
-    assert time.monotonic() - begun < 1.5
+    assert time.thread_time() - begun < 1.5
 
 
 @pytest.mark.parametrize(
     "source", ["{#" * 100_000, "{%" + " " * 200_000, "{% raw %}" * 20_000, "{{ '" + "\\" * 200_000]
 )
 def test_what_cannot_be_parsed_is_refused_soon(source: str) -> None:
-    begun = time.monotonic()
+    begun = time.thread_time()
     assert codes(refused(source)) == [("/text", "template_syntax")]
-    assert time.monotonic() - begun < 1
+    assert time.thread_time() - begun < 1
 
 
 def test_a_source_is_bounded_in_all_its_parts_together() -> None:
