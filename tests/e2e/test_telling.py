@@ -26,8 +26,9 @@ def test_the_owner_of_a_dead_grant_gets_the_link_by_mail_through_another_mailbox
     local_stack.settled(local_stack.send(address, subject="Waiting")["id"], "held")
 
     def notices() -> list[Any]:
-        mails = local_stack.control.mail(mailbox=desk)
-        return [mail for mail in mails if address in mail["headers"]["subject"]]
+        # Another test may have named another carrier, which is older and so comes first.
+        mails = local_stack.control.mail()
+        return [mail for mail in mails if address in mail["headers"].get("subject", "")]
 
     def mailed() -> bool:
         local_stack.rotate()
